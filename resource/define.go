@@ -1,0 +1,167 @@
+package resource
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// Hooks are the rules of one kind, typed by its properties P. Which member of P
+// may be set when is declared by `arm` tags on P (see settable.go).
+type Hooks[P any] struct {
+	// Prepare validates next against old (nil when created), fills defaults and
+	// computed members, and makes the changes that go with it.
+	Prepare func(w *Write, r *Resource, next, old *P) error
+	// Consult: see [Kind].
+	Consult func(ctx context.Context, r *Resource, next, old *P) (any, error)
+	// Delete: see [Kind].
+	Delete func(d *Deletion, r *Resource, p *P) error
+	// Present changes a private copy of the properties into what GET shows.
+	Present func(r *Resource, p *P, v View)
+}
+
+// Define makes a kind from its data and its hooks.
+func Define[P any](spec Spec, hooks Hooks[P]) *Kind {
+	k := &Kind{Spec: spec}
+	k.Write = func(w *Write) (*Resource, error) { return write(&spec, hooks, w) }
+	if hooks.Consult != nil {
+		k.Consult = func(ctx context.Context, next, old *Resource) (any, error) {
+			p, before, err := both[P](next, old)
+			if err != nil {
+				return nil, err
+			}
+			return hooks.Consult(ctx, next, p, before)
+		}
+	}
+	k.Delete = func(d *Deletion, r *Resource) error {
+		if hooks.Delete == nil {
+			return nil
+		}
+		p, err := Properties[P](r)
+		if err != nil {
+			return fmt.Errorf("decode %s: %w", r.ID, err)
+		}
+		return hooks.Delete(d, r, p)
+	}
+	k.Present = func(r *Resource, v View) (any, error) {
+		p, err := Properties[P](r)
+		if err != nil {
+			return nil, fmt.Errorf("decode %s: %w", r.ID, err)
+		}
+		if hooks.Present != nil {
+			hooks.Present(r, p, v)
+		}
+		return p, nil
+	}
+	return k
+}
+
+func write[P any](spec *Spec, hooks Hooks[P], w *Write) (*Resource, error) {
+	next, old := new(P), (*P)(nil)
+	r := &Resource{ID: w.ID, UID: NewUID(), Type: spec.Type, CreatedAt: w.Now, CreatedBy: w.Caller}
+	if w.Old != nil {
+		var err error
+		if old, err = Properties[P](w.Old); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", w.ID, err)
+		}
+		r = w.Old.Clone()
+		if w.Patch {
+			// Decoding over the stored version changes only what was sent.
+			if next, err = Properties[P](w.Old); err != nil {
+				return nil, fmt.Errorf("decode %s: %w", w.ID, err)
+			}
+		}
+	}
+	r.ModifiedAt, r.ModifiedBy = w.Now, w.Caller
+	if err := decodeProperties(w.Body.Properties, next); err != nil {
+		return nil, err
+	}
+	before := reflect.Value{}
+	if old != nil {
+		before = reflect.ValueOf(old).Elem()
+	}
+	if err := settle(reflect.ValueOf(next).Elem(), before, w.Patch, "properties"); err != nil {
+		return nil, err
+	}
+	if err := envelope(spec, r, w); err != nil {
+		return nil, err
+	}
+	if hooks.Prepare != nil {
+		if err := hooks.Prepare(w, r, next, old); err != nil {
+			return nil, err
+		}
+	}
+	return r, Encode(r, next)
+}
+
+// Encode stores properties into a resource that is being built.
+func Encode[P any](r *Resource, p *P) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode properties of %s: %w", r.ID, err)
+	}
+	r.Properties = data
+	return nil
+}
+
+// envelope sets location, tags and identity by the rules that all kinds share.
+func envelope(spec *Spec, r *Resource, w *Write) error {
+	if !spec.Tracked {
+		return nil
+	}
+	switch location := w.Body.Location; {
+	case w.Old == nil && location == "" && spec.Location == "":
+		return Errorf(LocationRequired, "The location property is required for a resource of type '%s'.", spec.Type)
+	case w.Old == nil && location == "":
+		r.Location = spec.Location
+	case w.Old == nil:
+		r.Location = NormalLocation(location)
+	case location != "" && NormalLocation(location) != w.Old.Location:
+		return Errorf(InvalidResourceLocation,
+			"The resource '%s' already exists in location '%s'. A resource with the same name cannot be created in location '%s'.",
+			r.ID.Name(), w.Old.Location, location)
+	}
+	// A PUT replaces the tags, also by leaving them out; a PATCH only if sent.
+	if w.Body.HasTags || !w.Patch {
+		r.Tags = w.Body.Tags
+	}
+	if w.Body.Identity != nil {
+		r.Identity = w.Body.Identity
+	}
+	return nil
+}
+
+func decodeProperties(data []byte, into any) error {
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
+		return nil
+	}
+	err := json.Unmarshal(data, into)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return Errorf(InvalidRequestContent, "Property 'properties.%s' is a JSON %s; a value of type %s is expected.", e.Field, e.Value, e.Type)
+	}
+	return Errorf(InvalidRequestContent, "The properties could not be read: %v.", err)
+}
+
+func both[P any](next, old *Resource) (*P, *P, error) {
+	p, err := Properties[P](next)
+	if err != nil {
+		return nil, nil, fmt.Errorf("decode %s: %w", next.ID, err)
+	}
+	if old == nil {
+		return p, nil, nil
+	}
+	before, err := Properties[P](old)
+	if err != nil {
+		return nil, nil, fmt.Errorf("decode %s: %w", old.ID, err)
+	}
+	return p, before, nil
+}
