@@ -1,0 +1,18 @@
+// Package store keeps resources: durable in one JetStream stream, and complete
+// in memory for reading.
+//
+// The stream holds one message per resource id (its latest version or a
+// deletion marker). Every process reads it into a snapshot and follows it, so
+// reads never leave the process and another node's writes appear by themselves.
+//
+// [Store.Commit] changes several resources as one unit, also across a crash.
+// JetStream writes the messages of an atomic batch one after the other, so a
+// process killed in between could leave half of it on disk. Therefore the first
+// message of each batch carries the whole transaction; [Open] looks at the last
+// one and completes it when a part is missing (see recover.go).
+//
+// What must not be readable in a copied data folder (keys, endpoint URLs,
+// secret headers) is sealed with a master key before it is written.
+//
+// The package knows nothing of HTTP and of what the resources mean.
+package store

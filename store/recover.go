@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// recoverTransaction completes the last transaction when only its first
+// messages had reached the disk before a crash.
+//
+// The transaction message stands before its writes, so each of its resources
+// must have a newer message: its own write or a later one. Whatever has none is
+// written now. Doing so twice is harmless, so a crash in here is too.
+func (s *Store) recoverTransaction(ctx context.Context) error {
+	last, err := s.stream.GetLastMsgForSubject(ctx, subjectTransaction)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var redo transaction
+	if err := json.Unmarshal(last.Data, &redo); err != nil {
+		return fmt.Errorf("decode transaction: %w", err)
+	}
+	if redo.Version > recordVersion {
+		return fmt.Errorf("written by a newer version of Intertie (version %d)", redo.Version)
+	}
+	for _, w := range redo.Writes {
+		subject := subjectOf(w.Key)
+		present, err := s.stream.GetLastMsgForSubject(ctx, subject)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return err
+		}
+		if err == nil && present.Sequence > last.Sequence {
+			continue
+		}
+		msg := nats.NewMsg(subject)
+		if w.Data != nil {
+			msg.Data = w.Data
+		} else {
+			msg.Data = []byte(w.Key)
+			msg.Header.Set(headerDeleted, "1")
+		}
+		if _, err := s.opts.JS.PublishMsg(ctx, msg); err != nil {
+			return fmt.Errorf("write %s: %w", w.Key, err)
+		}
+		s.opts.Logger.Warn("completed a transaction that a crash had cut short", "resource", w.Key)
+	}
+	return nil
+}
