@@ -1,0 +1,247 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
+)
+
+var (
+	// ErrClosed says that the log was closed; nothing was written.
+	ErrClosed = errors.New("event log is closed")
+	// ErrTooLarge says that a call does not fit one record; nothing was written.
+	ErrTooLarge = errors.New("too large for one record")
+	// ErrUnconfirmed says that NATS did not answer in time. What was appended
+	// may or may not be durable.
+	ErrUnconfirmed = errors.New("not confirmed in time")
+)
+
+// maxRecord is the largest record, whatever the caps of an appender: just under
+// the max_payload that the engine demands of an external server.
+const maxRecord = 4<<20 - 64<<10
+
+// appenderOptions are the bounds of an appender.
+type appenderOptions struct {
+	kind recordKind
+	// A record takes waiting calls until it has recordBytes or recordEntries.
+	// A single call larger than that is a record by itself.
+	recordBytes, recordEntries int
+	// waitingBytes of calls may be under way, in a record or waiting for one;
+	// further callers block until there is room or their context ends.
+	waitingBytes int64
+	// inFlight records may be on their way to JetStream at once: one being
+	// synced while the next travels. More would only make records smaller.
+	inFlight int
+	// timeout for JetStream's answer to one record.
+	timeout time.Duration
+}
+
+// appender is the group commit: whatever waits while earlier records are being
+// synced becomes one record, with one sync. It is owned by its queue, which
+// calls close.
+type appender struct {
+	js   jetstream.JetStream
+	opts appenderOptions
+	met  *queueMetrics
+	room *semaphore.Weighted
+
+	buffers bufferPool
+	// mu protects the fields below.
+	mu      sync.Mutex
+	waiting []*call
+	closed  bool
+
+	wake    chan struct{} // cap 1: waiting or closed changed
+	flights chan flight   // in the order they were published
+	slots   chan struct{} // one per record in flight
+	stopped sync.WaitGroup
+}
+
+// call is what one caller appends; it stays together in one record.
+type call struct {
+	subject string
+	data    []byte // entries, encoded
+	entries int
+	ready   time.Time // see the record header; zero: at once
+	weight  int64     // its share of the appender's room
+	done    chan error
+}
+
+// flight is a published record and who waits for it.
+type flight struct {
+	calls  []*call
+	record []byte
+	future jetstream.PubAckFuture
+}
+
+func newAppender(js jetstream.JetStream, o appenderOptions, met *queueMetrics) *appender {
+	a := &appender{
+		js: js, opts: o, met: met,
+		room:    semaphore.NewWeighted(o.waitingBytes),
+		wake:    make(chan struct{}, 1),
+		flights: make(chan flight, o.inFlight),
+		slots:   make(chan struct{}, o.inFlight),
+	}
+	a.stopped.Go(a.commit)
+	a.stopped.Go(a.settle)
+	return a
+}
+
+// append encodes and commits entries as one unit and returns when they are
+// durable. size must be at least what encode appends.
+//
+// When the context ends while it waits it returns the context's error at once,
+// and the entries may or may not become durable.
+func (a *appender) append(ctx context.Context, subject string, entries, size int, ready time.Time, encode func([]byte) []byte) error {
+	if size > maxRecord-headerSize {
+		return fmt.Errorf("append %d bytes: %w", size, ErrTooLarge)
+	}
+	weight := min(int64(size), a.opts.waitingBytes)
+	if err := a.room.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	c := &call{
+		subject: subject, data: encode(a.buffers.get(size)), entries: entries, ready: ready,
+		weight: weight, done: make(chan error, 1),
+	}
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		a.room.Release(weight)
+		return ErrClosed
+	}
+	a.waiting = append(a.waiting, c)
+	a.mu.Unlock()
+	a.signal()
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close commits what waits, waits for it, and refuses further calls.
+func (a *appender) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.signal()
+	a.stopped.Wait()
+}
+
+func (a *appender) signal() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// commit turns waiting calls into records until the appender is closed.
+func (a *appender) commit() {
+	defer close(a.flights)
+	for range a.wake {
+		for {
+			a.slots <- struct{}{}
+			calls, closed := a.take()
+			if len(calls) == 0 {
+				<-a.slots
+				if closed {
+					return
+				}
+				break
+			}
+			a.publish(calls)
+		}
+	}
+}
+
+// take removes the calls of the next record: the first that waits, and those
+// behind it that go to the same subject and fit.
+func (a *appender) take() (calls []*call, closed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.waiting) == 0 {
+		return nil, a.closed
+	}
+	subject := a.waiting[0].subject
+	bytes, entries := 0, 0
+	rest := a.waiting[:0:0]
+	for i, c := range a.waiting {
+		if c.subject != subject {
+			rest = append(rest, c)
+			continue
+		}
+		if len(calls) > 0 && (bytes+len(c.data) > a.opts.recordBytes || entries+c.entries > a.opts.recordEntries) {
+			rest = append(rest, a.waiting[i:]...)
+			break
+		}
+		calls = append(calls, c)
+		bytes += len(c.data)
+		entries += c.entries
+	}
+	a.waiting = rest
+	return calls, a.closed
+}
+
+// publish sends one record. It holds a slot, which settle gives back.
+func (a *appender) publish(calls []*call) {
+	size, entries := headerSize, 0
+	ready := calls[0].ready
+	for _, c := range calls {
+		size += len(c.data)
+		entries += c.entries
+		if c.ready.Before(ready) {
+			ready = c.ready
+		}
+	}
+	rec := appendHeader(a.buffers.get(size), a.opts.kind, ready, entries)
+	for _, c := range calls {
+		rec = append(rec, c.data...)
+		a.buffers.put(c.data)
+		c.data = nil
+	}
+	f := flight{calls: calls, record: rec}
+	var err error
+	f.future, err = a.js.PublishMsgAsync(&nats.Msg{Subject: calls[0].subject, Data: rec})
+	if err != nil {
+		a.answer(f, fmt.Errorf("append to %s: %w", calls[0].subject, err))
+		return
+	}
+	a.flights <- f // never blocks: as many as there are slots
+}
+
+// settle answers the callers of each record as JetStream answers.
+func (a *appender) settle() {
+	timeout := time.NewTimer(a.opts.timeout)
+	defer timeout.Stop()
+	for f := range a.flights {
+		timeout.Reset(a.opts.timeout)
+		var err error
+		select {
+		case <-f.future.Ok():
+			a.met.appended(f.calls, len(f.record))
+			a.buffers.put(f.record)
+		case e := <-f.future.Err():
+			err = fmt.Errorf("append to %s: %w", f.calls[0].subject, e)
+		case <-timeout.C:
+			// The record is still in NATS's hands, so its buffer is not reused.
+			err = fmt.Errorf("append to %s: %w after %v", f.calls[0].subject, ErrUnconfirmed, a.opts.timeout)
+		}
+		a.answer(f, err)
+	}
+}
+
+func (a *appender) answer(f flight, err error) {
+	<-a.slots
+	for _, c := range f.calls {
+		a.room.Release(c.weight)
+		c.done <- err
+	}
+}

@@ -1,0 +1,52 @@
+package eventlog
+
+import (
+	"time"
+
+	"github.com/intertie/intertie/event"
+	"github.com/intertie/intertie/resource"
+)
+
+// Entry is one accepted event.
+type Entry struct {
+	// ID is the system event id: the same on every repeat of this event.
+	ID [16]byte
+	// Topic is the incarnation of the topic that took the event.
+	Topic resource.UID
+	// Published is when it was accepted; its time to live runs from here.
+	Published time.Time
+	Event     event.Event
+}
+
+// Delivery is one event that is still owed to one subscription.
+type Delivery struct {
+	Entry
+	Subscription resource.UID
+	// Attempts made so far.
+	Attempts int
+	// Due is when to hand it out. [Log.Overflow] ignores it.
+	Due time.Time
+	// The last attempt, zero before the first.
+	LastOutcome string
+	LastStatus  int
+	LastAttempt time.Time
+	// Reason it is dead-lettered for; empty while it is being delivered.
+	Reason string
+}
+
+// EventBatch is one record of the event log: requests that were committed
+// together, in the order they came.
+type EventBatch struct {
+	Entries []Entry
+	// Done says that each entry has its next durable owner or is finished. It
+	// may be called from any goroutine, at any time, and again. A batch without
+	// it is handed out again after the log is opened anew.
+	Done func()
+}
+
+// DeliveryBatch is a set of deliveries to act on now.
+type DeliveryBatch struct {
+	Deliveries []Delivery
+	// Done is as in [EventBatch].
+	Done func()
+}

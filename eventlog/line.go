@@ -1,0 +1,221 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// nearWait is how soon a delivery must be due to wait in memory.
+	nearWait = 10 * time.Second
+	// holdWait is how long a reader holds a record that is not ready. For
+	// longer it puts the record back and sleeps without it, which costs no
+	// heartbeats; it comes back holdSlack early.
+	holdWait  = 2 * time.Second
+	holdSlack = time.Second
+	// readAhead is how many records a reader takes at once when many are ready.
+	readAhead = 16
+	// dueBatch is the most deliveries from memory in one batch.
+	dueBatch = 512
+	// rewritesWaiting bounds the groups that wait to be written to another
+	// tier; when it is reached nothing more is read.
+	rewritesWaiting = 16
+)
+
+// line hands out deliveries when they are due, from any number of queues.
+//
+// Each queue has a reader, which sleeps until its first record is ready. The
+// dispatcher takes the ready records of all of them: what is due goes to the
+// handler, what is due soon waits in one heap, and the rest is written again to
+// where it fits. A record is done when every part of it is.
+type line struct {
+	log     *Log
+	sources []*queue
+	// place writes deliveries again.
+	place func(context.Context, []Delivery) error
+	// shortest is the least wait that place can take off memory; 0 means that
+	// it takes any.
+	shortest time.Duration
+	bounds   nearBounds
+}
+
+// arrival is a ready record.
+type arrival struct {
+	held       *held
+	deliveries []Delivery
+}
+
+// rewrite is what is left of a record and not due soon.
+type rewrite struct {
+	held       *held
+	deliveries []Delivery
+}
+
+func newLine(l *Log, place func(context.Context, []Delivery) error) *line {
+	return &line{log: l, place: place, bounds: nearBounds{items: 16384, bytes: 32 << 20}}
+}
+
+func (n *line) run(ctx context.Context, handle func(DeliveryBatch)) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ready := make(chan arrival)
+	rewrites := make(chan rewrite, rewritesWaiting)
+	for _, q := range n.sources {
+		g.Go(func() error { return n.read(ctx, q, ready) })
+	}
+	g.Go(func() error { return n.rewrite(ctx, rewrites) })
+	g.Go(func() error { return n.dispatch(ctx, ready, rewrites, handle) })
+	err := g.Wait()
+	close(rewrites)
+	for r := range rewrites {
+		r.held.putBack(0)
+	}
+	return err
+}
+
+// dispatch owns the heap and is the only caller of handle.
+func (n *line) dispatch(ctx context.Context, ready <-chan arrival, rewrites chan<- rewrite, handle func(DeliveryBatch)) error {
+	near := nearHeap{bounds: n.bounds}
+	defer near.giveBack()
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for ctx.Err() == nil {
+		if batch, ok := near.due(n.log.opts.Now(), dueBatch); ok {
+			handle(batch)
+			continue
+		}
+		in := ready
+		if near.full() {
+			in = nil // until some of it is due, at most nearWait from now
+		}
+		wait := time.Hour
+		if next, ok := near.next(); ok {
+			wait = next.Sub(n.log.opts.Now())
+		}
+		alarm.Reset(wait)
+		select {
+		case a := <-in:
+			n.sort(ctx, a, &near, rewrites, handle)
+		case <-alarm.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// sort deals with one ready record.
+func (n *line) sort(ctx context.Context, a arrival, near *nearHeap, rewrites chan<- rewrite, handle func(DeliveryBatch)) {
+	defer a.held.release() // the reader's part
+	now := n.log.opts.Now()
+	var due, later []Delivery
+	for _, d := range a.deliveries {
+		switch wait := d.Due.Sub(now); {
+		case wait <= 0:
+			due = append(due, d)
+		case wait < n.shortest || wait <= nearWait && near.roomy():
+			a.held.add(1)
+			near.push(d, a.held)
+		default:
+			later = append(later, d)
+		}
+	}
+	if len(later) > 0 {
+		a.held.add(1)
+		select {
+		case rewrites <- rewrite{a.held, later}:
+		case <-ctx.Done():
+			a.held.putBack(0)
+			return
+		}
+	}
+	if len(due) > 0 {
+		a.held.add(1)
+		handle(DeliveryBatch{Deliveries: due, Done: a.held.done()})
+	}
+}
+
+// rewrite writes what is left of records to where it fits, until ctx ends. What
+// it cannot write is still owned by its record.
+func (n *line) rewrite(ctx context.Context, rewrites <-chan rewrite) error {
+	for {
+		select {
+		case r := <-rewrites:
+			for n.place(ctx, r.deliveries) != nil {
+				if !sleep(ctx, recoverDelay) {
+					r.held.putBack(0)
+					return ctx.Err()
+				}
+			}
+			r.held.release()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read feeds the records of one queue to the dispatcher as they become ready.
+func (n *line) read(ctx context.Context, q *queue, ready chan<- arrival) error {
+	ahead := 1
+	for ctx.Err() == nil {
+		msgs, err := fetch(ctx, q.consumer, ahead)
+		wait := n.pass(ctx, q, msgs, ready)
+		switch {
+		case wait > 0:
+			ahead = 1
+			sleep(ctx, wait)
+		case isClosed(err):
+			return fmt.Errorf("read %s: %w", q.name, err)
+		case err != nil:
+			sleep(ctx, recoverDelay) // a leader moved, or the connection is lost
+		case len(msgs) > 0:
+			ahead = min(2*ahead, readAhead)
+		}
+	}
+	return ctx.Err()
+}
+
+// pass hands the ready ones of msgs to the dispatcher. At the first that is not
+// ready for a while it puts that and the rest back and returns how long to sleep.
+func (n *line) pass(ctx context.Context, q *queue, msgs []jetstream.Msg, out chan<- arrival) time.Duration {
+	// Taken at once: the last of them may have to wait for all the others.
+	taken := make([]*held, len(msgs))
+	for i, msg := range msgs {
+		taken[i] = q.ledger.take(msg)
+	}
+	var pause time.Duration
+	for i, msg := range msgs {
+		h := taken[i]
+		if h == nil {
+			continue
+		}
+		ready, ds, err := decodeDeliveries(msg.Data())
+		if err != nil {
+			n.log.unreadable(q, h, err)
+			continue
+		}
+		wait := ready.Sub(n.log.opts.Now())
+		switch {
+		case ctx.Err() != nil:
+			h.putBack(0)
+			continue
+		case pause > 0 || wait > holdWait:
+			h.putBack(max(wait-holdSlack, 0))
+			if pause == 0 {
+				pause = wait - holdSlack
+			}
+			continue
+		case wait > 0 && !sleep(ctx, wait):
+			h.putBack(0)
+			continue
+		}
+		select {
+		case out <- arrival{h, ds}:
+		case <-ctx.Done():
+			h.putBack(0)
+		}
+	}
+	return pause
+}
