@@ -1,0 +1,105 @@
+package eventgrid
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/intertie/intertie/resource"
+)
+
+// EventChannel is the older form of a channel, for partner namespaces that
+// route by the source of each event. It exists in preview versions only.
+type EventChannel struct {
+	Source            *EventChannelSource      `json:"source,omitempty"`
+	Destination       *EventChannelDestination `json:"destination,omitempty"`
+	Filter            json.RawMessage          `json:"filter"`
+	Description       string                   `json:"partnerTopicFriendlyDescription,omitempty" arm:"create"`
+	Readiness         string                   `json:"partnerTopicReadinessState" arm:"computed"`
+	Expires           *resource.Time           `json:"expirationTimeIfNotActivatedUtc,omitempty" arm:"create"`
+	ProvisioningState string                   `json:"provisioningState" arm:"computed"`
+}
+
+// EventChannelSource is compared with the source of published events.
+type EventChannelSource struct {
+	Source string `json:"source" arm:"create"`
+}
+
+// EventChannelDestination names the partner topic.
+type EventChannelDestination struct {
+	Subscription string `json:"azureSubscriptionId" arm:"create"`
+	Group        string `json:"resourceGroup" arm:"create"`
+	Name         string `json:"partnerTopicName" arm:"create"`
+}
+
+// ID returns the id of the partner topic.
+func (d *EventChannelDestination) ID() resource.ID {
+	return resource.GroupID(d.Subscription, d.Group).Provider(TypePartnerTopic, d.Name)
+}
+
+const notActivatedByUserYet = "NotActivatedByUserYet"
+
+func eventChannelKind() *resource.Kind {
+	versions := without(since("2020-04-01-preview"), "2020-06-01")
+	for i, v := range versions {
+		if v == "2021-12-01" {
+			versions = versions[:i]
+			break
+		}
+	}
+	return resource.Define(resource.Spec{
+		Type: TypeEventChannel, Names: namePattern, NameRule: nameRule, Versions: versions,
+	}, resource.Hooks[EventChannel]{
+		Prepare: prepareEventChannel,
+		Delete: func(d *resource.Deletion, r *resource.Resource, p *EventChannel) error {
+			return deleteMirror(d, r, p.Destination.ID())
+		},
+	})
+}
+
+func prepareEventChannel(w *resource.Write, r *resource.Resource, next, old *EventChannel) error {
+	next.ProvisioningState = Succeeded
+	if len(next.Filter) > 0 && string(next.Filter) != "{}" && string(next.Filter) != "null" {
+		return resource.Invalid("Filters on event channels are not offered by this server yet; leave 'filter' out.")
+	}
+	next.Filter = json.RawMessage("{}")
+	namespace, ns, partner, err := partnerOf(w.Tx, w.ID)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		if old.Readiness != notActivatedByUserYet {
+			next.Expires = old.Expires
+		}
+		return requireGrant(w.Tx, partner, next.Destination.ID().GroupScope(), w.Now)
+	}
+	if err := requireRouting(ns, namespace, SourceEventAttribute, "event channels"); err != nil {
+		return err
+	}
+	return createEventChannel(w, r, next, namespace, partner)
+}
+
+func createEventChannel(w *resource.Write, r *resource.Resource, next *EventChannel, namespace *resource.Resource, partner *PartnerRegistration) error {
+	switch d := next.Destination; {
+	case next.Source == nil || TrimSource(next.Source.Source) == "":
+		return resource.Invalid("The property 'source.source' is required: events with this source go to the partner topic.")
+	case d == nil || d.Subscription == "" || d.Group == "":
+		return resource.Invalid("The property 'destination' is required, with azureSubscriptionId, resourceGroup and partnerTopicName.")
+	case !namePattern.MatchString(d.Name):
+		return resource.Invalid("destination.partnerTopicName '%s' must consist of %s.", d.Name, nameRule)
+	}
+	if next.Expires == nil {
+		at := resource.Time(w.Now.Add(maxTimeToActivate))
+		next.Expires = &at
+	} else if at := next.Expires.Std(); !at.After(w.Now) || at.After(w.Now.Add(maxTimeToActivate+time.Minute)) {
+		return resource.Invalid("expirationTimeIfNotActivatedUtc '%s' must lie in the future and at most 7 days from now.", at.Format(time.RFC3339))
+	}
+	if err := requireTarget(w, next.Destination.ID(), partner); err != nil {
+		return err
+	}
+	next.Readiness = notActivatedByUserYet
+	topic := &PartnerTopic{ImmutableID: partner.ImmutableID, Source: next.Source.Source, Expires: next.Expires}
+	if next.Description != "" {
+		topic.FriendlyDescription = &next.Description
+	}
+	return createPartnerTopic(w, r, next.Destination.ID(), namespace.Location, topic)
+}

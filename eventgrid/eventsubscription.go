@@ -1,0 +1,261 @@
+package eventgrid
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/intertie/intertie/filter"
+	"github.com/intertie/intertie/resource"
+)
+
+// EventSubscription routes the matching events of its topic to a destination.
+type EventSubscription struct {
+	Topic             string                 `json:"topic" arm:"computed"`
+	ProvisioningState string                 `json:"provisioningState" arm:"computed"`
+	Labels            resource.List[string]  `json:"labels" arm:"patch"`
+	Schema            DeliverySchema         `json:"eventDeliverySchema" arm:"create"`
+	Destination       *Destination           `json:"destination" arm:"patch"`
+	Filter            *filter.Spec           `json:"filter" arm:"patch"`
+	RetryPolicy       *RetryPolicy           `json:"retryPolicy" arm:"patch"`
+	DeadLetter        *DeadLetterDestination `json:"deadLetterDestination,omitempty" arm:"patch"`
+	Expires           *resource.Time         `json:"expirationTimeUtc,omitempty" arm:"patch"`
+
+	// Delivery with a managed identity is known only to be refused by name.
+	Identity           json.RawMessage `json:"deliveryWithResourceIdentity,omitempty" arm:"patch"`
+	DeadLetterIdentity json.RawMessage `json:"deadLetterWithResourceIdentity,omitempty" arm:"patch"`
+}
+
+// DeliverySchema is the schema in which events are delivered.
+type DeliverySchema string
+
+// CloudEventSchema is the only schema that CloudEvents can be delivered in:
+// the others have no place for extension attributes.
+const CloudEventSchema DeliverySchema = "CloudEventSchemaV1_0"
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (s *DeliverySchema) UnmarshalJSON(data []byte) error {
+	return resource.ParseEnum(data, s, CloudEventSchema, "EventGridSchema", "CustomInputSchema")
+}
+
+// RetryPolicy bounds how long an event is tried. Whichever limit comes first
+// ends it.
+type RetryPolicy struct {
+	MaxDeliveryAttempts      int `json:"maxDeliveryAttempts"`
+	EventTimeToLiveInMinutes int `json:"eventTimeToLiveInMinutes"`
+}
+
+// Azure's limits, which are its defaults as well.
+const (
+	maxDeliveryAttempts = 30
+	maxTimeToLive       = 1440 // minutes
+)
+
+// DeadLetterDestination is where events go that could not be delivered.
+type DeadLetterDestination struct {
+	EndpointType string             `json:"endpointType"`
+	Properties   *StorageBlobTarget `json:"properties"`
+}
+
+// StorageBlobTarget names a container in a storage account.
+type StorageBlobTarget struct {
+	ResourceID string `json:"resourceId"`
+	Container  string `json:"blobContainerName"`
+}
+
+// States of provisioning that only event subscriptions have.
+const (
+	AwaitingManualAction = "AwaitingManualAction"
+	Failed               = "Failed"
+)
+
+var (
+	subscriptionNamePattern = regexp.MustCompile(`^[-a-zA-Z0-9]{3,100}$`)
+	containerPattern        = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9]){2,62}$`)
+)
+
+func (r *Rules) partnerTopicEventSubscriptionKind() *resource.Kind {
+	return resource.Define(resource.Spec{
+		Type: TypePartnerTopicEventSubscription, Names: subscriptionNamePattern, NameRule: "3 to 100 letters, digits and hyphens",
+		Versions: channelVersions, FlatPatch: true,
+		Status: resource.Status{Put: 201, Patch: 201},
+		Actions: map[string]resource.Action{
+			"getfullurl": {Reads: true, Do: func(c *resource.Call) (any, error) {
+				return map[string]string{"endpointUrl": c.Resource.Secrets[SecretEndpointURL]}, nil
+			}},
+			// No destination carries attributes yet, so every answer is empty.
+			"getdeliveryattributes": {Reads: true, Do: func(*resource.Call) (any, error) {
+				return map[string]any{"value": []any{}}, nil
+			}},
+		},
+	}, resource.Hooks[EventSubscription]{
+		Prepare: r.prepareEventSubscription,
+		Consult: r.consultEndpoint,
+		Present: func(r *resource.Resource, p *EventSubscription, _ resource.View) {
+			p.Topic = presentTopic(r.ID.Parent())
+		},
+	})
+}
+
+func (r *Rules) prepareEventSubscription(w *resource.Write, res *resource.Resource, next, _ *EventSubscription) error {
+	if _, ok := w.Tx.Get(w.ID.Parent()); !ok {
+		return resource.Errorf(resource.ParentNotFound, "The partner topic '%s' could not be found.", w.ID.Parent().Name())
+	}
+	if given(next.Identity) || given(next.DeadLetterIdentity) {
+		return resource.Invalid("Invalid event subscription request: delivery with a managed identity is not offered by this server; use 'destination' and 'deadLetterDestination'.")
+	}
+	switch next.Schema {
+	case "":
+		next.Schema = CloudEventSchema
+	case CloudEventSchema:
+	default:
+		return resource.Invalid("Invalid event subscription request: a partner topic takes CloudEvents, which can be delivered only as CloudEventSchemaV1_0, not as %s.", next.Schema)
+	}
+	if err := r.prepareWebHook(res, next.Destination); err != nil {
+		return err
+	}
+	if err := checkFilter(next); err != nil {
+		return err
+	}
+	if err := checkRetryPolicy(next); err != nil {
+		return err
+	}
+	if err := checkDeadLetter(next.DeadLetter); err != nil {
+		return err
+	}
+	if err := checkExpiration(w, next); err != nil {
+		return err
+	}
+	return settleConsent(w, res, next)
+}
+
+func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
+
+func checkFilter(next *EventSubscription) error {
+	if next.Filter == nil {
+		next.Filter = &filter.Spec{}
+	}
+	if _, err := filter.Compile(*next.Filter); err != nil {
+		e := resource.Invalid("Invalid event subscription request: %s", err)
+		if fe, ok := errors.AsType[*filter.Error](err); ok {
+			e = resource.Invalid("Invalid event subscription request: %s", fe.Message)
+			e.Target = fe.Target
+		}
+		return e
+	}
+	return nil
+}
+
+func checkRetryPolicy(next *EventSubscription) error {
+	if next.RetryPolicy == nil {
+		next.RetryPolicy = &RetryPolicy{}
+	}
+	p := next.RetryPolicy
+	if p.MaxDeliveryAttempts == 0 {
+		p.MaxDeliveryAttempts = maxDeliveryAttempts
+	}
+	if p.EventTimeToLiveInMinutes == 0 {
+		p.EventTimeToLiveInMinutes = maxTimeToLive
+	}
+	switch {
+	case p.MaxDeliveryAttempts < 1 || p.MaxDeliveryAttempts > maxDeliveryAttempts:
+		return resource.Invalid("Invalid event subscription request: retryPolicy.maxDeliveryAttempts is %d; it must lie between 1 and %d.", p.MaxDeliveryAttempts, maxDeliveryAttempts)
+	case p.EventTimeToLiveInMinutes < 1 || p.EventTimeToLiveInMinutes > maxTimeToLive:
+		return resource.Invalid("Invalid event subscription request: retryPolicy.eventTimeToLiveInMinutes is %d; it must lie between 1 and %d.", p.EventTimeToLiveInMinutes, maxTimeToLive)
+	}
+	return nil
+}
+
+func checkDeadLetter(d *DeadLetterDestination) error {
+	if d == nil {
+		return nil
+	}
+	if !equalFold(d.EndpointType, "StorageBlob") || d.Properties == nil {
+		return resource.Invalid("Invalid event subscription request: deadLetterDestination must have endpointType 'StorageBlob' and properties with resourceId and blobContainerName.")
+	}
+	d.EndpointType = "StorageBlob"
+	id, err := resource.ParseID(d.Properties.ResourceID)
+	if err != nil || !equalFold(id.Type(), "Microsoft.Storage/storageAccounts") {
+		return resource.Invalid("Invalid event subscription request: deadLetterDestination.properties.resourceId '%s' is not the id of a storage account.", d.Properties.ResourceID)
+	}
+	if !containerPattern.MatchString(d.Properties.Container) {
+		return resource.Invalid("Invalid event subscription request: blobContainerName '%s' must have 3 to 63 lower-case letters, digits and single hyphens.", d.Properties.Container)
+	}
+	return nil
+}
+
+func checkExpiration(w *resource.Write, next *EventSubscription) error {
+	if next.Expires == nil {
+		return nil
+	}
+	if at := next.Expires.Std(); !at.After(w.Now) {
+		return resource.Invalid("Invalid event subscription request: expirationTimeUtc '%s' lies in the past.", at.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// consent is what the handshake with the endpoint brought.
+type consent struct {
+	granted     bool
+	code, token string
+}
+
+// consultEndpoint asks the endpoint whether it wants these events: at every
+// create and every update, as Event Grid does.
+func (r *Rules) consultEndpoint(ctx context.Context, res *resource.Resource, _, _ *EventSubscription) (any, error) {
+	c := &consent{}
+	c.code, c.token = r.Validations.begin()
+	granted, err := r.Webhooks.Handshake(ctx, Handshake{
+		URL: res.Secrets[SecretEndpointURL], SubscriptionName: res.ID.Name(), Topic: res.ID.Parent().String(),
+		SubscriptionID: res.ID.String(), Code: c.code, Token: c.token,
+	})
+	confirmed := r.Validations.end(c.code)
+	if err != nil {
+		return nil, resource.Errorf(resource.URLValidation,
+			"The attempt to validate the provided endpoint %s failed. %s For more details, visit https://aka.ms/esvalidation.",
+			baseURL(res.Secrets[SecretEndpointURL]), err)
+	}
+	c.granted = granted || confirmed
+	return c, nil
+}
+
+// settleConsent turns the outcome of the handshake into the new state. Until an
+// endpoint has consented, events keep going to the one that had before.
+func settleConsent(w *resource.Write, res *resource.Resource, next *EventSubscription) error {
+	c, ok := w.Proof.(*consent)
+	if !ok {
+		next.ProvisioningState = "Creating" // dry run; nobody sees it
+		return nil
+	}
+	if c.granted {
+		next.ProvisioningState = Succeeded
+		res.Secret(SecretValidatedURL, res.Secrets[SecretEndpointURL])
+		res.Secret(secretValidation, "")
+		return nil
+	}
+	next.ProvisioningState = AwaitingManualAction
+	pending, err := json.Marshal(pendingValidation{Code: c.code, Token: c.token, Deadline: w.Now.Add(ValidationWindow)})
+	if err != nil {
+		return err
+	}
+	res.Secret(secretValidation, string(pending))
+	return nil
+}
+
+// presentTopic writes provider and type segments in lower case, as the service
+// does in this one property.
+func presentTopic(topic resource.ID) string {
+	path := topic.Scope().String() + "/providers/" + strings.ToLower(topic.Namespace)
+	for i, t := range topic.Types {
+		path += "/" + strings.ToLower(t) + "/" + topic.Names[i]
+	}
+	return path
+}
+
+func baseURL(raw string) string {
+	base, _, _ := strings.Cut(raw, "?")
+	return base
+}

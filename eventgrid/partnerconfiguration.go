@@ -1,0 +1,231 @@
+package eventgrid
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/intertie/intertie/resource"
+)
+
+// PartnerConfiguration is where the customer says which partners may create
+// partner topics in this resource group. There is one per group.
+type PartnerConfiguration struct {
+	Authorization     *PartnerAuthorization `json:"partnerAuthorization,omitempty"`
+	ProvisioningState string                `json:"provisioningState" arm:"computed"`
+	// DefaultDays is how a PATCH names the default; it is stored above.
+	DefaultDays *int `json:"defaultMaximumExpirationTimeInDays,omitempty" arm:"patch"`
+}
+
+// PartnerAuthorization holds the grants.
+type PartnerAuthorization struct {
+	DefaultDays int                              `json:"defaultMaximumExpirationTimeInDays"`
+	Partners    resource.List[AuthorizedPartner] `json:"authorizedPartnersList"`
+}
+
+// AuthorizedPartner is one grant. It stays listed after it has expired.
+type AuthorizedPartner struct {
+	ImmutableID *string        `json:"partnerRegistrationImmutableId"`
+	Name        *string        `json:"partnerName"`
+	Expires     *resource.Time `json:"authorizationExpirationTimeInUtc"`
+}
+
+const (
+	defaultGrantDays = 7
+	maxGrantDays     = 365
+	day              = 24 * time.Hour
+)
+
+func partnerConfigurationKind() *resource.Kind {
+	return resource.Define(resource.Spec{
+		Type: TypePartnerConfiguration, Names: regexp.MustCompile(`(?i)^default$`), NameRule: "'default', the only one of its resource group",
+		Tracked: true, Location: "global", Versions: channelVersions,
+		Actions: map[string]resource.Action{
+			"authorizepartner":   {Do: authorizePartner},
+			"unauthorizepartner": {Do: unauthorizePartner},
+		},
+	}, resource.Hooks[PartnerConfiguration]{Prepare: preparePartnerConfiguration})
+}
+
+func preparePartnerConfiguration(w *resource.Write, _ *resource.Resource, next, _ *PartnerConfiguration) error {
+	next.ProvisioningState = Succeeded
+	if next.Authorization == nil {
+		next.Authorization = &PartnerAuthorization{}
+	}
+	auth := next.Authorization
+	if next.DefaultDays != nil {
+		auth.DefaultDays, next.DefaultDays = *next.DefaultDays, nil
+	} else if auth.DefaultDays == 0 {
+		auth.DefaultDays = defaultGrantDays
+	}
+	if auth.DefaultDays < 1 || auth.DefaultDays > maxGrantDays {
+		return resource.Invalid("defaultMaximumExpirationTimeInDays is %d; it must lie between 1 and %d.", auth.DefaultDays, maxGrantDays)
+	}
+	if auth.Partners == nil {
+		auth.Partners = resource.List[AuthorizedPartner]{}
+	}
+	if w.Patch {
+		return nil // a PATCH of the default leaves existing grants alone
+	}
+	before := grantsBefore(w.Old)
+	for i := range auth.Partners {
+		if err := checkGrant(&auth.Partners[i], auth.DefaultDays, w.Now, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grantsBefore returns the stored grants: a client may PUT back what it read,
+// with an expiry that would be refused as a new one.
+func grantsBefore(old *resource.Resource) []AuthorizedPartner {
+	if old == nil {
+		return nil
+	}
+	p, err := resource.Properties[PartnerConfiguration](old)
+	if err != nil || p.Authorization == nil {
+		return nil
+	}
+	return p.Authorization.Partners
+}
+
+// checkGrant validates a grant and fills in its expiry.
+func checkGrant(g *AuthorizedPartner, days int, now time.Time, before []AuthorizedPartner) error {
+	if blank(g.ImmutableID) && blank(g.Name) {
+		return resource.Invalid("An authorized partner needs 'partnerRegistrationImmutableId' or 'partnerName'.")
+	}
+	if !blank(g.ImmutableID) {
+		id, err := uuid.Parse(*g.ImmutableID)
+		if err != nil {
+			return resource.Invalid("partnerRegistrationImmutableId '%s' is not a GUID.", *g.ImmutableID)
+		}
+		text := id.String()
+		g.ImmutableID = &text
+	}
+	if g.Expires == nil {
+		at := resource.Time(now.Add(time.Duration(days) * day))
+		g.Expires = &at
+		return nil
+	}
+	for _, b := range before {
+		if sameGrant(b, *g) && b.Expires != nil && b.Expires.Std().Equal(g.Expires.Std()) {
+			return nil
+		}
+	}
+	latest := now.Add(time.Duration(days) * day)
+	// A minute of grace: clients compute the longest expiry on their own clock.
+	if at := g.Expires.Std(); !at.After(now) || at.After(latest.Add(time.Minute)) {
+		return resource.Invalid("authorizationExpirationTimeInUtc '%s' must lie in the future and at most %d days from now (defaultMaximumExpirationTimeInDays), that is not after %s.",
+			at.Format(time.RFC3339), days, latest.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func authorizePartner(c *resource.Call) (any, error) {
+	return nil, changeGrants(c, func(auth *PartnerAuthorization, g AuthorizedPartner) error {
+		if err := checkGrant(&g, auth.DefaultDays, c.Now, nil); err != nil {
+			return err
+		}
+		for i := range auth.Partners {
+			if sameGrant(auth.Partners[i], g) {
+				auth.Partners[i] = g
+				return nil
+			}
+		}
+		auth.Partners = append(auth.Partners, g)
+		return nil
+	})
+}
+
+func unauthorizePartner(c *resource.Call) (any, error) {
+	return nil, changeGrants(c, func(auth *PartnerAuthorization, g AuthorizedPartner) error {
+		if blank(g.ImmutableID) && blank(g.Name) {
+			return resource.Invalid("Name the partner with 'partnerRegistrationImmutableId' or 'partnerName'.")
+		}
+		kept := resource.List[AuthorizedPartner]{}
+		for _, p := range auth.Partners {
+			if !sameGrant(p, g) {
+				kept = append(kept, p)
+			}
+		}
+		auth.Partners = kept
+		return nil
+	})
+}
+
+func changeGrants(c *resource.Call, change func(*PartnerAuthorization, AuthorizedPartner) error) error {
+	var g AuthorizedPartner
+	if err := decodeBody(c.Body, &g); err != nil {
+		return err
+	}
+	p, err := resource.Properties[PartnerConfiguration](c.Resource)
+	if err != nil {
+		return err
+	}
+	if err := change(p.Authorization, g); err != nil {
+		return err
+	}
+	r := c.Resource.Clone()
+	r.ModifiedAt, r.ModifiedBy = c.Now, c.Caller
+	if err := resource.Encode(r, p); err != nil {
+		return err
+	}
+	c.Tx.Put(r)
+	return nil
+}
+
+// sameGrant reports whether two entries speak of the same partner: by id where
+// both have one, otherwise by name.
+func sameGrant(a, b AuthorizedPartner) bool {
+	if !blank(a.ImmutableID) && !blank(b.ImmutableID) {
+		return equalFold(*a.ImmutableID, *b.ImmutableID)
+	}
+	return !blank(a.Name) && !blank(b.Name) && equalFold(*a.Name, *b.Name)
+}
+
+func blank(s *string) bool { return s == nil || *s == "" }
+
+// requireGrant fails unless the customer's group authorizes the partner now.
+// It is the only way for a partner to reach a customer's side.
+func requireGrant(tx resource.Tx, partner *PartnerRegistration, customer resource.ID, now time.Time) error {
+	denied := func(reason string) error {
+		return resource.Errorf(resource.PartnerNotAuthorized,
+			"The partner with registration id '%s' is not authorized to create, change or delete resources in resource group '%s' of subscription '%s': %s. "+
+				"The customer grants it with authorizePartner on the partner configuration of that resource group.",
+			partner.ImmutableID, customer.Group, customer.Subscription, reason)
+	}
+	r, ok := tx.Get(customer.Provider(TypePartnerConfiguration, "default"))
+	if !ok {
+		return denied("the resource group has no partner configuration")
+	}
+	p, err := resource.Properties[PartnerConfiguration](r)
+	if err != nil {
+		return err
+	}
+	expired := false
+	for _, g := range p.Authorization.Partners {
+		if !grantMatches(g, partner) {
+			continue
+		}
+		if g.Expires == nil || now.Before(g.Expires.Std()) {
+			return nil
+		}
+		expired = true
+	}
+	if expired {
+		return denied("the authorization has expired")
+	}
+	return denied("there is no authorization for it")
+}
+
+// grantMatches demands that everything a grant names fits.
+func grantMatches(g AuthorizedPartner, partner *PartnerRegistration) bool {
+	if !blank(g.ImmutableID) && !equalFold(*g.ImmutableID, partner.ImmutableID) {
+		return false
+	}
+	if !blank(g.Name) && (partner.PartnerName == "" || !equalFold(*g.Name, partner.PartnerName)) {
+		return false
+	}
+	return !blank(g.ImmutableID) || !blank(g.Name)
+}
