@@ -1,0 +1,19 @@
+// Package arm serves the management API: Azure Resource Manager's conventions
+// around the kinds of package eventgrid, and the small part of ARM itself that
+// clients need (subscriptions, resource groups, providers, roles).
+//
+// Every request takes the same steps, in this order, and no kind can skip one:
+//
+//	identify     path → scope, type, names, collection or action   path.go
+//	authenticate bearer token → principal                          authenticate.go
+//	authorize    role assignments at the scope and above           engine.go
+//	find         subscription, provider registration, group, parent
+//	decode       body → new version, by the kind's own rules
+//	commit       all or nothing                                    (package store)
+//	answer       the code that the strictest client demands        respond.go
+//
+// Authorization comes before any look at what exists, so the answer to a
+// stranger is the same whether a resource is there or not.
+//
+// The package knows nothing of publishing and delivery; those follow the store.
+package arm

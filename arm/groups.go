@@ -1,0 +1,183 @@
+package arm
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+)
+
+// groupPattern: up to 90 letters, digits, underscores, hyphens, dots and
+// parentheses, not ending in a dot.
+var groupPattern = regexp.MustCompile(`^[-\w.()\p{L}]{0,89}[-\w()\p{L}]$`)
+
+func presentGroup(r *resource.Resource) (any, error) {
+	tags := r.Tags
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	return map[string]any{
+		"id": r.ID.String(), "name": r.ID.Name(), "type": "Microsoft.Resources/resourceGroups", "location": r.Location,
+		"tags": tags, "properties": map[string]string{"provisioningState": "Succeeded"},
+	}, nil
+}
+
+func (h *Handler) listGroups(rq *request) error {
+	if err := h.only(rq, http.MethodGet); err != nil {
+		return err
+	}
+	if err := h.authorize(rq, resource.TypeGroup+"/read", rq.path.ID); err != nil {
+		return err
+	}
+	if _, err := h.findSubscription(rq.path.ID); err != nil {
+		return err
+	}
+	return h.page(rq, h.Store.List(resource.TypeGroup, rq.path.ID), presentGroup)
+}
+
+func (h *Handler) serveGroup(rq *request) error {
+	id := rq.path.ID
+	verb, ok := verbs[rq.http.Method]
+	if !ok {
+		return h.methodNotAllowed(rq, "GET, HEAD, PUT, PATCH, DELETE")
+	}
+	if err := h.authorize(rq, resource.TypeGroup+"/"+verb, id); err != nil {
+		return err
+	}
+	if _, err := h.findSubscription(id); err != nil {
+		return err
+	}
+	switch rq.http.Method {
+	case http.MethodPut, http.MethodPatch:
+		return h.writeGroup(rq, id)
+	case http.MethodDelete:
+		return h.deleteGroup(rq, id)
+	}
+	r, ok := h.Store.Get(id)
+	if rq.http.Method == http.MethodHead {
+		rq.out.WriteHeader(map[bool]int{true: http.StatusNoContent, false: http.StatusNotFound}[ok])
+		return nil
+	}
+	if !ok {
+		return groupNotFound(id)
+	}
+	return writeGroupBody(rq, r, http.StatusOK)
+}
+
+func groupNotFound(id resource.ID) error {
+	return resource.Errorf(resource.ResourceGroupNotFound, "Resource group '%s' could not be found.", id.Group)
+}
+
+func writeGroupBody(rq *request, r *resource.Resource, status int) error {
+	v, err := presentGroup(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(rq.out, status, v)
+	return nil
+}
+
+func (h *Handler) writeGroup(rq *request, id resource.ID) error {
+	raw, err := rq.body()
+	if err != nil {
+		return err
+	}
+	body, err := decodeBody(raw, false)
+	if err != nil {
+		return err
+	}
+	if !groupPattern.MatchString(id.Group) {
+		return resource.Invalid("The resource group name '%s' is invalid: it may have up to 90 letters, digits, '_', '-', '.', '(' and ')' and must not end in a dot.", id.Group)
+	}
+	status := http.StatusOK
+	var written *resource.Resource
+	err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+		status = http.StatusOK
+		old, exists := tx.Get(id)
+		location := resource.NormalLocation(body.Location)
+		patch := rq.http.Method == http.MethodPatch
+		switch {
+		case !exists && patch:
+			return groupNotFound(id)
+		case !exists && location == "":
+			return resource.Errorf(resource.LocationRequired, "The location property is required for a resource group.")
+		case !exists:
+			status = http.StatusCreated
+			written = &resource.Resource{ID: id, UID: resource.NewUID(), Type: resource.TypeGroup, Location: location, CreatedAt: rq.now, CreatedBy: rq.caller.ObjectID}
+		case location != "" && location != old.Location:
+			return resource.Errorf(resource.InvalidResourceGroupLocation,
+				"Invalid resource group location '%s'. The Resource group already exists in location '%s'.", body.Location, old.Location)
+		default:
+			written = old.Clone()
+		}
+		if body.HasTags || !patch {
+			written.Tags = body.Tags
+		}
+		written.ModifiedAt, written.ModifiedBy = rq.now, rq.caller.ObjectID
+		tx.Put(written)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return writeGroupBody(rq, written, status)
+}
+
+// deletionChunk bounds the resources that one transaction removes. What a
+// resource takes along comes on top, so it stays well below the store's limit.
+const deletionChunk = 100
+
+// deleteGroup removes everything in the group, dependents first, and then the
+// group itself. A group with very many resources takes several transactions;
+// cut short, it is left with fewer resources, and deleting it again goes on.
+func (h *Handler) deleteGroup(rq *request, id resource.ID) error {
+	for {
+		gone := false
+		err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+			group, ok := tx.Get(id)
+			if !ok {
+				return groupNotFound(id)
+			}
+			removed, err := h.emptyGroup(rq, tx, id)
+			if err != nil {
+				return err
+			}
+			if gone = removed < deletionChunk; gone {
+				for _, a := range tx.List(resource.TypeRoleAssignment, id) {
+					tx.Delete(a.ID)
+				}
+				tx.Delete(group.ID)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if gone {
+			rq.out.WriteHeader(http.StatusOK)
+			return nil
+		}
+	}
+}
+
+func (h *Handler) emptyGroup(rq *request, tx resource.Tx, id resource.ID) (removed int, err error) {
+	for _, typ := range eventgrid.DeletionOrder {
+		kind := h.kinds[strings.ToLower(typ)]
+		for _, r := range tx.List(typ, id) {
+			if removed == deletionChunk {
+				return removed, nil
+			}
+			if _, ok := tx.Get(r.ID); !ok {
+				continue // gone along with another
+			}
+			if err := kind.Delete(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r); err != nil {
+				return removed, err
+			}
+			tx.Delete(r.ID)
+			removed++
+		}
+	}
+	return removed, nil
+}

@@ -1,0 +1,224 @@
+package arm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+)
+
+// Store is what the management API needs from the resource store.
+type Store interface {
+	// Get returns a resource, which must not be modified.
+	Get(resource.ID) (*resource.Resource, bool)
+	// List returns the resources of one type at or below a scope, by id.
+	List(typ string, scope resource.ID) []*resource.Resource
+	// Commit runs fn, maybe more than once, and writes its changes as a unit.
+	// When it returns nil they are durable and the data plane acts on them.
+	Commit(ctx context.Context, fn func(resource.Tx) error) error
+}
+
+// Handler serves the management API. All fields are required unless marked.
+type Handler struct {
+	Store      Store
+	Rules      *eventgrid.Rules
+	Tokens     *access.Tokens
+	Authorizer *access.Authorizer
+	// Principal tells whether an object id exists, and its name.
+	Principal func(objectID string) (access.ServicePrincipal, bool)
+	Tenant    string // GUID
+	// Base returns scheme and host that the client used when they are ones this
+	// server answers for; DefaultBase serves otherwise.
+	Base        func(*http.Request) (string, bool)
+	DefaultBase string
+	// PublishDomain makes endpoints host-style; optional.
+	PublishDomain string
+	Now           func() time.Time
+	Logger        *slog.Logger
+
+	kinds  map[string]*resource.Kind // by lower-case type
+	routes []route                   // what no kind of Event Grid declares: ARM's own
+}
+
+// maxBody bounds a management request. The largest real bodies are channels
+// with many event types.
+const maxBody = 4 << 20
+
+// Init builds the routing table; it must be called once before the first
+// request.
+func (h *Handler) Init() {
+	h.kinds = make(map[string]*resource.Kind)
+	for _, k := range h.Rules.Kinds() {
+		h.kinds[strings.ToLower(k.Type)] = k
+	}
+	h.routes = h.fixedRoutes()
+}
+
+// Match reports whether a path belongs to the management API.
+func (h *Handler) Match(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
+	switch strings.ToLower(first) {
+	case "subscriptions", "providers", "tenants", "metadata", "eventsubscriptions":
+		return true
+	}
+	return false
+}
+
+// request is one management request on its way through the phases.
+type request struct {
+	http    *http.Request
+	out     http.ResponseWriter
+	path    resource.Path
+	base    string
+	version string // api-version
+	caller  access.Claims
+	now     time.Time
+
+	// What was decided, for the audit line.
+	action string
+	scope  resource.ID
+	id     string // x-ms-request-id
+}
+
+func (rq *request) view(h *Handler) resource.View {
+	return resource.View{BaseURL: rq.base, PublishDomain: h.PublishDomain, APIVersion: rq.version}
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.Now()
+	rq := &request{http: r, out: w, now: start.UTC(), version: queryParam(r, "api-version"), id: uuid.NewString()}
+	rq.base = h.DefaultBase
+	if base, ok := h.Base(r); ok {
+		rq.base = base
+	}
+	setHeaders(w, rq)
+	recorder := &statusRecorder{ResponseWriter: w}
+	rq.out = recorder
+	err := h.serve(rq)
+	if err != nil {
+		h.fail(rq, err)
+	}
+	h.audit(rq, recorder.status, err, h.Now().Sub(start))
+}
+
+func (h *Handler) serve(rq *request) error {
+	if done, err := h.serveOpen(rq); done {
+		return err
+	}
+	var err error
+	if rq.caller, err = h.authenticate(rq); err != nil {
+		return err
+	}
+	// URL.Path is decoded, so a scope sent with escaped slashes looks like any.
+	if rq.path, err = resource.ParsePath(rq.http.URL.Path); err != nil {
+		return resource.Errorf(resource.InvalidResourceType, "The request path '%s' is not one of the management API.", rq.http.URL.Path)
+	}
+	if s := rq.path.ID.Subscription; s != "" {
+		if _, err := uuid.Parse(s); err != nil {
+			return resource.Errorf(resource.InvalidSubscriptionID, "The provided subscription identifier '%s' is malformed or invalid: it must be a GUID.", s)
+		}
+	}
+	if rq.version == "" {
+		return resource.Errorf(resource.MissingAPIVersion, "The api-version query parameter (?api-version=) is required for all requests.")
+	}
+	for _, rt := range h.routes {
+		if rt.match(rq) {
+			return rt.serve(rq)
+		}
+	}
+	return h.serveKind(rq)
+}
+
+// body reads the request body, at most maxBody bytes.
+func (rq *request) body() ([]byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(rq.out, rq.http.Body, maxBody))
+	if err == nil {
+		return data, nil
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, resource.Errorf(resource.RequestTooLarge, "The request body is larger than %d bytes.", maxBody)
+	}
+	return nil, resource.Errorf(resource.InvalidRequestContent, "The request body could not be read: %v.", err)
+}
+
+// fail answers with an error; one that is not meant for the caller is logged
+// and shown as an internal one.
+func (h *Handler) fail(rq *request, err error) {
+	e, ok := errors.AsType[*resource.Error](err)
+	switch {
+	case ok:
+	case rq.http.Context().Err() != nil:
+		return // the client has gone
+	case errors.Is(err, context.DeadlineExceeded):
+		h.Logger.Error("management request timed out", "error", err, "request", rq.id)
+		e = resource.Errorf(resource.Unavailable, "The resource store did not answer in time; try again. Request id: %s.", rq.id)
+	default:
+		h.Logger.Error("management request failed", "error", err, "request", rq.id, "method", rq.http.Method, "path", rq.http.URL.Path)
+		e = resource.Errorf(resource.Internal, "The server encountered an error; its log tells more under the request id %s.", rq.id)
+	}
+	writeError(rq.out, e)
+}
+
+// audit writes the line that says who did what where, with which result: for
+// every write and every refusal.
+func (h *Handler) audit(rq *request, status int, err error, took time.Duration) {
+	if err == nil && (rq.http.Method == http.MethodGet || rq.http.Method == http.MethodHead) {
+		return
+	}
+	attrs := []any{
+		"principal", rq.caller.ObjectID, "client", rq.caller.AppID, "method", rq.http.Method, "path", rq.http.URL.Path,
+		"action", rq.action, "status", status, "remote", rq.http.RemoteAddr, "request", rq.id, "took", took,
+	}
+	if e, ok := errors.AsType[*resource.Error](err); ok {
+		attrs = append(attrs, "code", e.Code)
+	}
+	h.Logger.Info("audit", attrs...)
+}
+
+// statusRecorder remembers the status for the audit line.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusRecorder) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+func setHeaders(w http.ResponseWriter, rq *request) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-cache")
+	header.Set("Pragma", "no-cache")
+	header.Set("Expires", "-1")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	header.Set("X-Ms-Request-Id", rq.id)
+	header.Set("X-Ms-Correlation-Request-Id", rq.id)
+	header.Set("X-Ms-Routing-Request-Id", "INTERTIE:"+rq.now.Format("20060102T150405Z")+":"+rq.id)
+	if strings.EqualFold(rq.http.Header.Get("X-Ms-Return-Client-Request-Id"), "true") {
+		if id := rq.http.Header.Get("X-Ms-Client-Request-Id"); id != "" {
+			header.Set("X-Ms-Client-Request-Id", id)
+		}
+	}
+}
+
+// queryParam returns a query parameter by its name in any case.
+func queryParam(r *http.Request, name string) string {
+	for k, v := range r.URL.Query() {
+		if strings.EqualFold(k, name) && len(v) > 0 {
+			return v[0]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package arm
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/intertie/intertie/resource"
+)
+
+// envelope is a resource as Azure's clients read it. Members that are always
+// there although unset are written as null.
+type envelope struct {
+	ID         string          `json:"id"`
+	Name       string          `json:"name"`
+	Type       string          `json:"type"`
+	Location   string          `json:"location,omitempty"`
+	Tags       *tagMap         `json:"tags,omitempty"`
+	Identity   json.RawMessage `json:"identity,omitempty"`
+	SystemData *systemData     `json:"systemData"`
+	Properties any             `json:"properties"`
+}
+
+// tagMap is written as null when it is empty.
+type tagMap map[string]string
+
+// MarshalJSON implements [json.Marshaler].
+func (t *tagMap) MarshalJSON() ([]byte, error) {
+	if *t == nil {
+		return []byte("null"), nil
+	}
+	return json.Marshal(map[string]string(*t))
+}
+
+type systemData struct {
+	CreatedBy          string        `json:"createdBy,omitempty"`
+	CreatedByType      string        `json:"createdByType,omitempty"`
+	CreatedAt          resource.Time `json:"createdAt"`
+	LastModifiedBy     string        `json:"lastModifiedBy,omitempty"`
+	LastModifiedByType string        `json:"lastModifiedByType,omitempty"`
+	LastModifiedAt     resource.Time `json:"lastModifiedAt"`
+}
+
+// present turns a stored resource into what the client sees. The creator is
+// shown only within the same side: a partner topic is made by the partner, and
+// its object id is none of the customer's business.
+func (h *Handler) present(rq *request, kind *resource.Kind, r *resource.Resource) (envelope, error) {
+	properties, err := kind.Present(r, rq.view(h))
+	if err != nil {
+		return envelope{}, err
+	}
+	e := envelope{
+		ID: r.ID.String(), Name: r.ID.Name(), Type: r.Type, Location: r.Location, Identity: r.Identity, Properties: properties,
+	}
+	if kind.Tracked {
+		tags := tagMap(r.Tags)
+		e.Tags = &tags
+	}
+	if !kind.Service {
+		e.SystemData = &systemData{
+			CreatedBy: r.CreatedBy, CreatedByType: "Application", CreatedAt: resource.Time(r.CreatedAt),
+			LastModifiedBy: r.ModifiedBy, LastModifiedByType: "Application", LastModifiedAt: resource.Time(r.ModifiedAt),
+		}
+	}
+	return e, nil
+}
+
+// respond answers with a resource. One that is not finished gets the header by
+// which clients follow it; everything else is done when the answer is sent, so
+// clients stop after one request.
+func (h *Handler) respond(rq *request, kind *resource.Kind, r *resource.Resource, status int) error {
+	e, err := h.present(rq, kind, r)
+	if err != nil {
+		return err
+	}
+	if rq.http.Method != http.MethodGet && pending(r) {
+		location := r.Location
+		if location == "" {
+			location = "global"
+		}
+		rq.out.Header().Set("Azure-AsyncOperation", rq.base+"/subscriptions/"+r.ID.Subscription+"/providers/Microsoft.EventGrid/locations/"+
+			location+"/operationsStatus/"+strings.ToUpper(r.UID.String())+"?api-version="+rq.version)
+		rq.out.Header().Set("Retry-After", "1")
+	}
+	writeJSON(rq.out, status, e)
+	return nil
+}
+
+// states that are final; any other means that the service is still at it.
+var finalStates = map[string]string{"Succeeded": "Succeeded", "Failed": "Failed", "Canceled": "Canceled"}
+
+func pending(r *resource.Resource) bool {
+	_, final := finalStates[provisioningState(r)]
+	return !final
+}
+
+func provisioningState(r *resource.Resource) string {
+	var p struct {
+		State string `json:"provisioningState"`
+	}
+	if err := json.Unmarshal(r.Properties, &p); err != nil || p.State == "" {
+		return "Succeeded"
+	}
+	return p.State
+}
+
+// decodeBody reads the body of a PUT or PATCH. An empty one is an empty object:
+// some clients send none.
+func decodeBody(raw []byte, flat bool) (resource.Body, error) {
+	raw = bytes.TrimPrefix(bytes.TrimSpace(raw), []byte("\xef\xbb\xbf"))
+	if len(raw) == 0 {
+		return resource.Body{}, nil
+	}
+	if flat {
+		if !json.Valid(raw) || raw[0] != '{' {
+			return resource.Body{}, badBody("it is not a JSON object")
+		}
+		// A client that wraps the members in properties is understood as well.
+		var wrapped struct {
+			Properties json.RawMessage `json:"properties"`
+		}
+		if err := json.Unmarshal(raw, &wrapped); err == nil && len(wrapped.Properties) > 0 && wrapped.Properties[0] == '{' {
+			return resource.Body{Properties: wrapped.Properties}, nil
+		}
+		return resource.Body{Properties: raw}, nil
+	}
+	var b struct {
+		Location   string             `json:"location"`
+		Tags       *map[string]string `json:"tags"`
+		Identity   json.RawMessage    `json:"identity"`
+		Properties json.RawMessage    `json:"properties"`
+	}
+	if err := json.Unmarshal(raw, &b); err != nil {
+		return resource.Body{}, badBody(err.Error())
+	}
+	if p := b.Properties; len(p) > 0 && p[0] != '{' && string(p) != "null" {
+		return resource.Body{}, badBody("'properties' is not a JSON object")
+	}
+	body := resource.Body{Location: b.Location, Properties: b.Properties}
+	if string(b.Identity) != "null" {
+		body.Identity = b.Identity
+	}
+	if b.Tags != nil {
+		body.HasTags, body.Tags = true, *b.Tags
+	}
+	return body, nil
+}
+
+func badBody(why string) error {
+	return resource.Errorf(resource.InvalidRequestContent, "The request content was invalid and could not be deserialized: %s.", why)
+}

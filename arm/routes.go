@@ -1,0 +1,148 @@
+package arm
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+)
+
+// route is an operation of ARM itself, beside the kinds.
+type route struct {
+	match func(*request) bool
+	serve func(*request) error
+}
+
+func (h *Handler) fixedRoutes() []route {
+	subscription := func(rq *request) bool {
+		id := rq.path.ID
+		return id.Subscription != "" && id.Group == "" && id.Namespace == ""
+	}
+	root := func(rq *request) bool { return rq.path.ID.IsRoot() }
+	tail := func(at func(*request) bool, names ...string) func(*request) bool {
+		return func(rq *request) bool { return at(rq) && rq.path.Namespace == "" && anyFold(rq.path.Tail, names...) }
+	}
+	typed := func(types ...string) func(*request) bool {
+		return func(rq *request) bool {
+			return rq.path.Tail == "" && rq.path.Namespace == rq.path.ID.Namespace && anyFold(rq.path.ID.Type(), types...)
+		}
+	}
+	collection := func(types ...string) func(*request) bool {
+		return func(rq *request) bool { return anyFold(rq.path.Namespace+"/"+rq.path.Tail, types...) }
+	}
+	provider := func(rq *request) bool {
+		return (subscription(rq) || root(rq)) && rq.path.Namespace != "" && anyFold(rq.path.Tail, "", "register", "unregister")
+	}
+	return []route{
+		{tail(root, "subscriptions"), h.listSubscriptions},
+		{tail(root, "tenants"), h.listTenants},
+		{tail(subscription, ""), h.getSubscription},
+		{tail(subscription, "locations"), h.listLocations},
+		{tail(subscription, "resourceGroups"), h.listGroups},
+		{typed(resource.TypeGroup), h.serveGroup},
+		{tail(func(rq *request) bool { return subscription(rq) || root(rq) }, "providers"), h.listProviders},
+		{provider, h.serveProvider},
+		{typed(typeAlias), h.serveAlias},
+		{typed(typeRoleDefinition), h.getRoleDefinition},
+		{collection(typeRoleDefinition), h.listRoleDefinitions},
+		{typed(resource.TypeRoleAssignment), h.serveRoleAssignment},
+		{collection(resource.TypeRoleAssignment), h.listRoleAssignments},
+		{typed(eventgrid.Namespace+"/locations/operationsStatus", eventgrid.Namespace+"/locations/operationResults"), h.getOperation},
+	}
+}
+
+// serveOpen serves what needs no token: the document by which clients find the
+// sign-in, and the link by which an endpoint gives its consent.
+func (h *Handler) serveOpen(rq *request) (bool, error) {
+	path := strings.ToLower(strings.Trim(rq.http.URL.Path, "/"))
+	switch {
+	case path == "metadata/endpoints":
+		return true, h.getMetadata(rq)
+	case strings.HasPrefix(path, validationPath) && strings.HasSuffix(path, "/validate"):
+		return true, h.confirmValidation(rq)
+	}
+	return false, nil
+}
+
+// only refuses other methods.
+func (h *Handler) only(rq *request, methods ...string) error {
+	for _, m := range methods {
+		if rq.http.Method == m {
+			return nil
+		}
+	}
+	return h.methodNotAllowed(rq, strings.Join(methods, ", "))
+}
+
+func anyFold(s string, of ...string) bool {
+	for _, o := range of {
+		if strings.EqualFold(s, o) {
+			return true
+		}
+	}
+	return false
+}
+
+// getMetadata tells clients where to sign in and what to ask for. Newer
+// api-versions want an array of clouds, the oldest one object.
+func (h *Handler) getMetadata(rq *request) error {
+	if err := h.only(rq, http.MethodGet); err != nil {
+		return err
+	}
+	authentication := map[string]any{
+		"loginEndpoint": rq.base + "/adfs", "audiences": []string{"https://management.azure.com/", "https://management.core.windows.net/"},
+		"tenant": h.Tenant, "identityProvider": "AAD",
+	}
+	if rq.version == "" || rq.version < "2019" {
+		writeJSON(rq.out, http.StatusOK, map[string]any{
+			"galleryEndpoint": rq.base + "/", "graphEndpoint": rq.base + "/graph/", "portalEndpoint": rq.base + "/",
+			"authentication": authentication,
+		})
+		return nil
+	}
+	writeJSON(rq.out, http.StatusOK, []any{map[string]any{
+		"name": "Intertie", "resourceManager": rq.base, "portal": rq.base + "/", "authentication": authentication,
+		"graph": rq.base + "/graph/", "graphAudience": rq.base + "/graph/", "microsoftGraphResourceId": rq.base + "/graph/",
+		"suffixes": map[string]any{},
+	}})
+	return nil
+}
+
+// getOperation answers a poll. The operation id is the resource's own identity,
+// so its state is always at hand, also after a restart.
+func (h *Handler) getOperation(rq *request) error {
+	if err := h.only(rq, http.MethodGet); err != nil {
+		return err
+	}
+	name := rq.path.ID.Name()
+	missing := resource.Errorf(resource.NotFound, "The operation '%s' does not exist.", name)
+	uid, err := resource.ParseUID(name)
+	if err != nil {
+		return missing
+	}
+	for _, r := range h.Store.List("", resource.SubscriptionID(rq.path.ID.Subscription)) {
+		if r.UID != uid {
+			continue
+		}
+		if err := h.authorize(rq, r.Type+"/read", r.ID); err != nil {
+			return err
+		}
+		status := map[string]any{"id": rq.base + rq.http.URL.RequestURI(), "name": uid.String(), "status": "InProgress"}
+		switch state := finalStates[provisioningState(r)]; state {
+		case "":
+			rq.out.Header().Set("Retry-After", "1")
+		case "Failed":
+			status["status"] = state
+			status["error"] = errorObject{
+				Code: "ResourceOperationFailure", Message: "The resource operation completed with terminal provisioning state 'Failed'.",
+				Details: []errorObject{{Code: resource.URLValidation, Message: "The endpoint did not validate within the time allowed. For more details, visit https://aka.ms/esvalidation."}},
+			}
+		default:
+			status["status"] = state
+		}
+		writeJSON(rq.out, http.StatusOK, status)
+		return nil
+	}
+	return missing
+}
