@@ -1,0 +1,128 @@
+package webhook
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/intertie/intertie/destination"
+)
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+func TestGuard(t *testing.T) {
+	for _, tt := range []struct {
+		addr            string
+		public, private bool // permitted without and with AllowPrivate
+	}{
+		{"93.184.215.14", true, true},
+		{"2606:2800:21f:cb07:6820:80da:af6b:8b2c", true, true},
+		{"127.0.0.1", false, true},
+		{"127.9.9.9", false, true},
+		{"10.1.2.3", false, true},
+		{"172.16.0.1", false, true},
+		{"172.32.0.1", true, true},
+		{"192.168.1.1", false, true},
+		{"100.64.0.1", false, true},
+		{"::1", false, true},
+		{"fd12:3456::1", false, true},
+		{"::ffff:127.0.0.1", false, true},
+		{"::ffff:93.184.215.14", true, true},
+		{"0.0.0.0", false, false},
+		{"::", false, false},
+		{"169.254.169.254", false, false},
+		{"169.254.0.1", false, false},
+		{"::ffff:169.254.169.254", false, false},
+		{"fe80::1", false, false},
+		{"fe80::1%eth0", false, false},
+		{"224.0.0.1", false, false},
+		{"ff02::1", false, false},
+		{"255.255.255.255", false, false},
+		{"fd00:ec2::254", false, false},
+		{"100.100.100.200", false, false},
+		{"168.63.129.16", false, false},
+		{"64:ff9b::7f00:1", false, false},     // NAT64
+		{"2002:7f00:1::1", false, false},      // 6to4
+		{"::127.0.0.1", false, false},         // IPv4-compatible
+		{"2001:0:4136:e378::1", false, false}, // Teredo
+	} {
+		a := netip.MustParseAddr(tt.addr)
+		for allow, want := range map[bool]bool{false: tt.public, true: tt.private} {
+			g := newGuard(allow)
+			if got := g.check(a) == nil; got != want {
+				t.Errorf("check(%s), private %v: permitted %v, want %v", a, allow, got, want)
+			}
+			if got := g.control("tcp4", netip.AddrPortFrom(a, 8080).String(), nil) == nil; got != want {
+				t.Errorf("control(%s), private %v: permitted %v, want %v", a, allow, got, want)
+			}
+		}
+	}
+	for _, network := range []string{"udp4", "unix", "tcp"} {
+		if newGuard(true).control(network, "127.0.0.1:80", nil) == nil {
+			t.Errorf("network %s is permitted", network)
+		}
+	}
+	if newGuard(true).control("tcp4", "localhost:80", nil) == nil {
+		t.Error("an address that is a name is permitted")
+	}
+}
+
+// A name that is fine when it is registered and points to the metadata service
+// when an event is delivered must not get the event there.
+func TestGuardSeesTheAddressOfEachDial(t *testing.T) {
+	var asked atomic.Int64
+	url := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	_, port, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")
+	var addr atomic.Pointer[netip.Addr]
+	point := func(s string) { a := netip.MustParseAddr(s); addr.Store(&a) }
+	point("127.0.0.1")
+	c := newTestClient(t, Options{Resolver: resolver(t, func() []netip.Addr { return []netip.Addr{*addr.Load()} })})
+	target := c.Target("http://hook.test:" + port + "/?code=s3cret")
+
+	if v := target.Deliver(t.Context(), notification()); v.Outcome != destination.Delivered {
+		t.Fatalf("before: verdict = %+v, want Delivered", v)
+	}
+	for _, bad := range []string{"169.254.169.254", "0.0.0.0", "fe80::1", "::ffff:169.254.169.254"} {
+		c.Close()
+		point(bad)
+		v := target.Deliver(t.Context(), notification())
+		if v.Outcome != destination.ResolutionError || v.Err == nil {
+			t.Fatalf("%s: verdict = %+v, want ResolutionError", bad, v)
+		}
+		if text := v.Err.Error(); strings.Contains(text, bad) || strings.Contains(text, "s3cret") ||
+			!strings.Contains(text, "not permitted") {
+			t.Errorf("%s: error text %q must say that it is not permitted and name no address or secret", bad, text)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+func TestUnknownNameIsAResolutionError(t *testing.T) {
+	c := newTestClient(t, Options{Resolver: resolver(t, func() []netip.Addr { return nil })})
+	v := c.Target("http://hook.test/").Deliver(t.Context(), notification())
+	if v.Outcome != destination.ResolutionError || !strings.Contains(v.Err.Error(), "does not exist") {
+		t.Errorf("verdict = %+v, want ResolutionError: does not exist", v)
+	}
+}
+
+func TestPrivateAddressesAreRefusedByDefault(t *testing.T) {
+	var asked atomic.Bool
+	url := serve(t, func(http.ResponseWriter, *http.Request) { asked.Store(true) })
+	_, port, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")
+	c := NewClient(Options{Resolver: resolver(t, func() []netip.Addr { return []netip.Addr{netip.MustParseAddr("127.0.0.1")} })})
+	t.Cleanup(c.Close)
+	for _, u := range []string{url, "https://127.0.0.1:" + port, "https://hook.test:" + port} {
+		if v := c.Target(u).Deliver(t.Context(), notification()); v.Outcome != destination.ResolutionError {
+			t.Errorf("%s: verdict = %+v, want ResolutionError", u, v)
+		}
+	}
+	if asked.Load() {
+		t.Error("a private address was contacted")
+	}
+}
