@@ -1,0 +1,63 @@
+package deliver
+
+import (
+	"context"
+
+	"github.com/intertie/intertie/eventlog"
+)
+
+// events returns the handler of accepted events.
+func (d *Dispatcher) events(ctx context.Context) func(eventlog.EventBatch) {
+	r := &router{d: d}
+	return func(b eventlog.EventBatch) {
+		var bytes int64
+		for i := range b.Entries {
+			bytes += int64(len(b.Entries[i].Event.JSON)) + itemOverhead
+		}
+		if d.memory.acquire(ctx, bytes) != nil {
+			return // stopping; the batch is handed out again
+		}
+		h := newHold(1, func() { // 1: this loop
+			d.memory.release(bytes)
+			b.Done()
+		})
+		now := d.now()
+		for i := range b.Entries {
+			r.route(&b.Entries[i], h, now)
+		}
+		h.release()
+	}
+}
+
+// dueRetries returns the handler of deliveries whose time has come.
+func (d *Dispatcher) dueRetries(ctx context.Context) func(eventlog.DeliveryBatch) {
+	return func(b eventlog.DeliveryBatch) {
+		bytes := batchBytes(b.Deliveries)
+		if d.memory.acquire(ctx, bytes) != nil {
+			return
+		}
+		h := newHold(len(b.Deliveries)+1, func() {
+			d.memory.release(bytes)
+			b.Done()
+		})
+		now := d.now()
+		for i := range b.Deliveries {
+			dl := &b.Deliveries[i]
+			if l := d.lane(dl.Subscription); l != nil {
+				l.offer(returningItem(dl, h, fromRetries, now), now)
+				continue
+			}
+			d.drop(nil, *dl, reasonSubscriptionDeleted)
+			h.release()
+		}
+		h.release()
+	}
+}
+
+func batchBytes(ds []eventlog.Delivery) int64 {
+	var n int64
+	for i := range ds {
+		n += int64(len(ds[i].Event.JSON)) + itemOverhead
+	}
+	return n
+}

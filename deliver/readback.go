@@ -1,0 +1,176 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/intertie/intertie/eventlog"
+)
+
+// smallestWindow is what a backlog reader may keep in memory however many
+// there are.
+const smallestWindow = 64 << 10
+
+// startReading starts the reader unless it runs. mu is held, the lane is not
+// closed.
+func (l *lane) startReading() {
+	if l.backlog.reading {
+		return
+	}
+	l.backlog.exists, l.backlog.reading = true, true
+	l.start(l.readBacklog)
+}
+
+// readBacklog reads the backlog back until it is drained.
+func (l *lane) readBacklog(ctx context.Context) {
+	l.d.backlogReaders.Add(1)
+	defer l.d.backlogReaders.Add(-1)
+	for failures := 0; ctx.Err() == nil; {
+		l.mu.Lock()
+		begun := l.backlog.written
+		l.mu.Unlock()
+		err := l.d.log.ConsumeBacklog(ctx, l.uid, l.takeBack(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failures++
+			l.logTrouble("backlog not read, trying again", fmt.Errorf("read backlog: %w", err))
+			pause(ctx, failures)
+		case l.caughtUp(ctx, begun):
+			return
+		default:
+			failures = 0
+		}
+	}
+}
+
+// caughtUp reports whether the backlog is gone, and if so ends it. It is called
+// when everything written before begun is drained. Overflow that is not written
+// yet goes straight into the queue, as far as there is room.
+func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
+	b := &l.backlog
+	for {
+		now := l.d.now()
+		l.mu.Lock()
+		if b.written != begun || l.closed {
+			l.mu.Unlock()
+			return false
+		}
+		var settled []*hold
+		if l.circuit.state(now) != Open {
+			moved := 0
+			for moved < len(b.unwritten) && l.hasRoom(b.unwritten[moved].size) {
+				it := b.unwritten[moved]
+				if l.underWay(it) {
+					break // in the queue it would hold what it was written to let go
+				}
+				if h, ok := l.claimed(it); ok {
+					settled = append(settled, h)
+				} else {
+					l.enqueue(it, now)
+				}
+				moved++
+			}
+			b.dropFirst(moved)
+		}
+		drained := len(b.unwritten) == 0 && !b.writing
+		if drained {
+			b.exists, b.reading = false, false
+		}
+		l.mu.Unlock()
+		for _, h := range settled {
+			h.release()
+		}
+		if drained {
+			return true
+		}
+		if !l.await(ctx, 0) {
+			return false
+		}
+	}
+}
+
+// takeBack returns the handler of what is read back. It blocks while its lane
+// has no room, which holds up nobody else.
+func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
+	return func(batch eventlog.DeliveryBatch) {
+		h := newHold(len(batch.Deliveries)+1, batch.Done)
+		now := l.d.now()
+		for i := range batch.Deliveries {
+			if !l.readmit(ctx, returningItem(&batch.Deliveries[i], h, fromBacklog, now)) {
+				return // stopping; the batch stays in the backlog
+			}
+		}
+		h.release()
+	}
+}
+
+// readmit waits until the lane takes it, and reports false when ctx ended
+// before. Behind an open circuit it waits here, in the backlog, rather than
+// being written once more; but not beyond its time to live.
+func (l *lane) readmit(ctx context.Context, it item) bool {
+	for {
+		now := l.d.now()
+		sub := l.sub.Load()
+		var wait time.Duration
+		l.mu.Lock()
+		copied, claimed := l.claimed(it)
+		switch {
+		case claimed:
+			l.mu.Unlock()
+			copied.release()
+			return true
+		case l.closed:
+			l.mu.Unlock()
+			return false
+		case l.over(sub, &it, now):
+			l.mu.Unlock()
+			if l.d.deadLetters.room(ctx) != nil {
+				return false
+			}
+			l.end(sub, it, now)
+			return true
+		case l.circuit.state(now) == Open:
+			wait = min(l.circuit.until.Sub(now), sub.lifetime(it.entry.Published).Sub(now))
+		case l.inWindow(it.size):
+			l.enqueue(it, now)
+			l.mu.Unlock()
+			return true
+		}
+		l.mu.Unlock()
+		if !l.await(ctx, wait) {
+			return false
+		}
+	}
+}
+
+// inWindow reports whether the reader may put size more bytes into the queue.
+// It leaves half of the queue to retries that fall due, and shares the memory
+// for backlogs with the other readers. mu is held.
+func (l *lane) inWindow(size int) bool {
+	o := &l.d.opts
+	window := int(o.BacklogMemory / max(1, l.d.backlogReaders.Load()))
+	window = min(max(window, smallestWindow), o.QueueBytes/2)
+	return l.queue.len == 0 || l.queue.len < o.QueueItems/2 && l.queue.bytes+size <= window
+}
+
+// await waits until the lane changed, at most for limit unless that is 0. False
+// means that ctx ended.
+func (l *lane) await(ctx context.Context, limit time.Duration) bool {
+	var over <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-l.changed:
+		return true
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,100 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/intertie/intertie/resource"
+)
+
+// removals are the subscriptions whose backlog is to be deleted.
+type removals struct {
+	wake chan struct{}
+	// mu protects waiting.
+	mu      sync.Mutex
+	waiting []removal
+}
+
+type removal struct {
+	sub resource.UID
+	// tasks still write or read the backlog; nil if there are none.
+	tasks *sync.WaitGroup
+}
+
+func newRemovals() *removals { return &removals{wake: make(chan struct{}, 1)} }
+
+// add takes over closed lanes.
+func (r *removals) add(gone ...*lane) {
+	for _, l := range gone {
+		l.mu.Lock()
+		needed := l.backlog.exists
+		l.mu.Unlock()
+		if needed {
+			r.put(removal{sub: l.uid, tasks: &l.tasks})
+		}
+	}
+}
+
+func (r *removals) put(one removal) {
+	r.mu.Lock()
+	r.waiting = append(r.waiting, one)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *removals) take() []removal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.waiting
+	r.waiting = nil
+	return all
+}
+
+// dropBacklogs deletes the backlogs of removed subscriptions until ctx ends.
+// Those that are left then are found again at the next start.
+func (d *Dispatcher) dropBacklogs(ctx context.Context) error {
+	failures := 0
+	for {
+		todo := d.removed.take()
+		if len(todo) == 0 {
+			select {
+			case <-d.removed.wake:
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		failed := false
+		for _, one := range todo {
+			if one.tasks != nil {
+				one.tasks.Wait() // their context ended when the lane was closed
+			}
+			err := d.log.DropBacklog(ctx, one.sub)
+			switch {
+			case err == nil:
+				d.logger.Info("backlog dropped", slog.String("reason", string(reasonSubscriptionDeleted)),
+					slog.String("subscription", one.sub.String()))
+			case ctx.Err() != nil:
+				return nil
+			default:
+				d.logger.Error("backlog not dropped, trying again",
+					slog.Any("error", fmt.Errorf("drop backlog of %s: %w", one.sub, err)))
+				d.removed.put(one)
+				failed = true
+			}
+		}
+		if !failed {
+			failures = 0
+			continue
+		}
+		failures++
+		if !pause(ctx, failures) {
+			return nil
+		}
+	}
+}

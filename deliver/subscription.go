@@ -1,0 +1,70 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/intertie/intertie/destination"
+	"github.com/intertie/intertie/destination/blob"
+	"github.com/intertie/intertie/filter"
+	"github.com/intertie/intertie/resource"
+)
+
+// Azure's limits on the life of an event, used where a subscription sets none.
+const (
+	defaultMaxAttempts = 30
+	defaultTTL         = 24 * time.Hour
+)
+
+// Subscription is an event subscription as delivery sees it. It must not be
+// changed after it was given to a dispatcher; give a new one instead.
+type Subscription struct {
+	// UID identifies this incarnation. Queue, circuit and backlog belong to it
+	// and survive every change of the other fields.
+	UID resource.UID
+	// ID is the ARM id, Name its last segment as it was created.
+	ID, Name string
+	// Topic is the UID of the topic it subscribes to.
+	Topic resource.UID
+	// Filter selects events. Never nil.
+	Filter *filter.Filter
+	// Kind decides which column of the retry table applies.
+	Kind destination.Kind
+	// Target makes the attempts. Never nil.
+	Target destination.Target
+	// MaxAttempts includes the first try. 0 means 30.
+	MaxAttempts int
+	// TTL counts from publishing and is looked at when an attempt falls due.
+	// 0 means 24 h.
+	TTL time.Duration
+	// Expires ends the subscription; zero means never. What is delivered later
+	// is dropped with reason SubscriptionExpired.
+	Expires time.Time
+	// DeadLetter takes what could not be delivered; nil means to drop it.
+	DeadLetter *DeadLetter
+}
+
+// DeadLetter names the place for events that could not be delivered.
+type DeadLetter struct {
+	Store     blob.Store
+	Container string
+}
+
+// withDefaults returns a private copy with the defaults filled in.
+func (s *Subscription) withDefaults() *Subscription {
+	c := *s
+	if c.MaxAttempts <= 0 {
+		c.MaxAttempts = defaultMaxAttempts
+	}
+	if c.TTL <= 0 {
+		c.TTL = defaultTTL
+	}
+	return &c
+}
+
+// lifetime returns when an event that was published at t stops being attempted.
+func (s *Subscription) lifetime(published time.Time) time.Time { return published.Add(s.TTL) }
+
+// expired reports whether the subscription itself has ended.
+func (s *Subscription) expired(now time.Time) bool {
+	return !s.Expires.IsZero() && !now.Before(s.Expires)
+}

@@ -1,0 +1,150 @@
+package deliver
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/filter"
+	"github.com/intertie/intertie/resource"
+)
+
+// topic is an immutable snapshot of who subscribes to what. A change makes
+// another one.
+type topic struct {
+	id        string
+	index     *filter.Index[*lane]
+	lanes     map[resource.UID]*lane
+	unmatched prometheus.Counter
+}
+
+// SetTopic makes subs the subscriptions of a topic, whose ARM id is id. It is
+// in force when it returns: for events that come, and for those that wait. A
+// subscription that was there before with the same UID keeps its queue, circuit
+// and backlog; one that is missing is removed, and what it was owed is dropped
+// with reason SubscriptionDeleted.
+//
+// Call it for every topic before [Dispatcher.Run]: events, retries and backlogs
+// of a subscription that is not known then are those of a deleted one. It is
+// safe for concurrent use and never waits for an endpoint or the log.
+func (d *Dispatcher) SetTopic(uid resource.UID, id string, subs []*Subscription) {
+	d.configure.Lock()
+	defer d.configure.Unlock()
+	var before map[resource.UID]*lane
+	if t := d.topic(uid); t != nil {
+		before = t.lanes
+	}
+	after := make(map[resource.UID]*lane, len(subs))
+	for _, s := range subs {
+		after[s.UID] = nil
+	}
+	// First those that go: one that comes may bear the name of one that goes,
+	// and with it the labels of its metrics.
+	var gone []*lane
+	for u, l := range before {
+		if _, stays := after[u]; !stays {
+			gone = append(gone, l)
+		}
+	}
+	d.removeLanes(gone)
+	entries := make([]filter.Entry[*lane], 0, len(subs))
+	for _, s := range subs {
+		s = s.withDefaults()
+		l := before[s.UID]
+		if l == nil {
+			l = newLane(d, s, d.metrics.lane(id, s.Name))
+		} else {
+			l.sub.Store(s)
+		}
+		after[s.UID] = l
+		entries = append(entries, filter.Entry[*lane]{Filter: s.Filter, Value: l})
+	}
+	t := &topic{id: id, index: filter.NewIndex(entries), lanes: after, unmatched: d.metrics.unmatchedOf(id)}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.topics[uid] = t
+	for u, l := range after {
+		d.lanes[u] = l
+	}
+}
+
+// RemoveTopic removes a topic with all its subscriptions. Unknown is not an
+// error. When a topic is created anew under its old ARM id, remove the former
+// before the new one is set: both have the same metric labels.
+func (d *Dispatcher) RemoveTopic(uid resource.UID) {
+	d.configure.Lock()
+	defer d.configure.Unlock()
+	t := d.topic(uid)
+	if t == nil {
+		return
+	}
+	d.mu.Lock()
+	delete(d.topics, uid)
+	d.mu.Unlock()
+	gone := make([]*lane, 0, len(t.lanes))
+	for _, l := range t.lanes {
+		gone = append(gone, l)
+	}
+	d.removeLanes(gone)
+	d.metrics.forgetTopic(t.id)
+}
+
+// removeLanes closes lanes and leaves their backlogs to the one who deletes
+// them. configure is held.
+func (d *Dispatcher) removeLanes(gone []*lane) {
+	d.mu.Lock()
+	for _, l := range gone {
+		delete(d.lanes, l.uid)
+	}
+	d.mu.Unlock()
+	for _, l := range gone {
+		l.close()
+		l.metrics.forget()
+	}
+	d.removed.add(gone...)
+}
+
+func (d *Dispatcher) topic(uid resource.UID) *topic {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.topics[uid]
+}
+
+func (d *Dispatcher) lane(sub resource.UID) *lane {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.lanes[sub]
+}
+
+// router hands events to the lanes of the subscriptions that match. It belongs
+// to one goroutine, whose scratch memory it is.
+type router struct {
+	d       *Dispatcher
+	in      filter.Input
+	matched []*lane
+}
+
+// route gives each matching lane an item of its own.
+func (r *router) route(e *eventlog.Entry, h *hold, now time.Time) {
+	t := r.d.topic(e.Topic)
+	if t == nil {
+		r.d.metrics.unmatchedOrphan.Inc()
+		r.d.unmatched(e.Topic.String(), e, reasonUnknownTopic, slog.LevelInfo)
+		return
+	}
+	r.in = filter.Input{Type: e.Event.Type, Subject: e.Event.Subject, JSON: e.Event.JSON}
+	r.matched = t.index.Match(&r.in, r.matched[:0])
+	if len(r.matched) == 0 {
+		t.unmatched.Inc()
+		r.d.unmatched(t.id, e, reasonNoSubscription, slog.LevelDebug)
+		return
+	}
+	for _, l := range r.matched {
+		l.metrics.matched.Inc()
+		h.add()
+		l.offer(freshItem(e, h, now), now)
+	}
+}
