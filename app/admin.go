@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/armclient"
+)
+
+// writeAdminEnv writes the file by which any Azure SDK signs in as the first
+// Owner. It is written anew at every start, because it names the address; the
+// secret is kept from the file there was. A file that was lost gets a new
+// secret, so that an operator is never locked out of the own data folder.
+func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
+	path := filepath.Join(a.opts.Data, "admin.env")
+	admin, ok := a.directory.ByObjectID(a.settings.Admin)
+	if !ok {
+		return nil // removed by an operator: there is no admin any more
+	}
+	if secret == "" {
+		old, err := armclient.FromEnvFile(path)
+		if err == nil && admin.VerifySecret(old.ClientSecret, a.now()) == nil {
+			secret = old.ClientSecret
+		}
+	}
+	if secret == "" {
+		var stored access.Secret
+		secret, stored = access.NewSecret("replacement of a lost admin.env", a.now(), time.Time{})
+		admin.Secrets = append(admin.Secrets, stored)
+		if err := a.directory.Put(ctx, admin); err != nil {
+			return fmt.Errorf("renew the admin's secret: %w", err)
+		}
+		a.logger.Warn("admin.env was missing or did not fit; wrote one with a new secret", "file", path)
+	}
+	data, err := filepath.Abs(a.opts.Data)
+	if err != nil {
+		return err
+	}
+	ca := filepath.Join(data, "ca.pem")
+	a.admin = armclient.Credentials{
+		BaseURL: a.URL(), Tenant: "adfs", ClientID: admin.AppID, ClientSecret: secret, CAFile: ca, Subscription: a.settings.Subscription,
+	}
+	var b strings.Builder
+	b.WriteString("# The Owner of this Intertie server: source it, and any Azure SDK signs in.\n# Keep it secret.\n")
+	for _, v := range [][2]string{
+		{"AZURE_AUTHORITY_HOST", a.URL()},
+		{"AZURE_TENANT_ID", "adfs"},
+		{"AZURE_CLIENT_ID", admin.AppID},
+		{"AZURE_CLIENT_SECRET", secret},
+		{"AZURE_SUBSCRIPTION_ID", a.settings.Subscription},
+		{"SSL_CERT_FILE", ca},
+		{"REQUESTS_CA_BUNDLE", ca},
+		{"NODE_EXTRA_CA_CERTS", ca},
+		{"INTERTIE_URL", a.URL()},
+		{"INTERTIE_TENANT_ID", a.settings.Tenant},
+	} {
+		fmt.Fprintf(&b, "export %s=%s\n", v[0], armclient.Quote(v[1]))
+	}
+	return writeFile(path, []byte(b.String()))
+}
+
+// writeFile replaces a file as a whole, readable by its owner only.
+func writeFile(path string, data []byte) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// ensureFolder makes the data folder and proves that it can be written.
+func ensureFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data folder %s cannot be created: %w", dir, reason(err))
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("data folder %s cannot be written: %w", dir, reason(err))
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// reason takes the path out of an error that names it a second time.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}

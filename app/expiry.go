@@ -1,0 +1,119 @@
+package app
+
+import (
+	"container/heap"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+	"github.com/intertie/intertie/store"
+)
+
+// expiry makes the changes that time alone brings: partner topics that nobody
+// activated go, event subscriptions end, consents run out.
+//
+// It keeps one entry per noted due time in a heap and sleeps until the first.
+// Entries may be stale; the rules look again inside the transaction.
+type expiry struct {
+	rules  *eventgrid.Rules
+	store  *store.Store
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu    sync.Mutex // protects queue
+	queue dueQueue
+	wake  chan struct{}
+}
+
+func newExpiry(rules *eventgrid.Rules, st *store.Store, now func() time.Time, logger *slog.Logger) *expiry {
+	return &expiry{rules: rules, store: st, now: now, logger: logger, wake: make(chan struct{}, 1)}
+}
+
+// note remembers when a resource falls due; nil is ignored.
+func (e *expiry) note(r *resource.Resource) {
+	if r == nil {
+		return
+	}
+	at := eventgrid.Due(r)
+	if at.IsZero() {
+		return
+	}
+	e.mu.Lock()
+	heap.Push(&e.queue, due{at: at, id: r.ID})
+	e.mu.Unlock()
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// retryExpiry is the pause after a change that could not be written.
+const retryExpiry = 5 * time.Second
+
+// run makes due changes until ctx ends.
+func (e *expiry) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.wake:
+		case <-timer.C:
+		}
+		timer.Reset(e.expireDue(ctx))
+	}
+}
+
+// expireDue makes all changes that are due and returns how long to wait.
+func (e *expiry) expireDue(ctx context.Context) time.Duration {
+	for {
+		e.mu.Lock()
+		if len(e.queue) == 0 {
+			e.mu.Unlock()
+			return time.Hour
+		}
+		first := e.queue[0]
+		if wait := first.at.Sub(e.now()); wait > 0 {
+			e.mu.Unlock()
+			return min(wait, time.Hour) // an hour at most, should the clock be set
+		}
+		heap.Pop(&e.queue)
+		e.mu.Unlock()
+		err := e.store.Commit(ctx, func(tx resource.Tx) error { return e.rules.Expire(tx, first.id, e.now()) })
+		switch {
+		case ctx.Err() != nil:
+			return time.Hour
+		case err != nil:
+			e.logger.Error("an expired resource could not be changed; trying again", "id", first.id, "error", err)
+			e.mu.Lock()
+			heap.Push(&e.queue, due{at: e.now().Add(retryExpiry), id: first.id})
+			e.mu.Unlock()
+			return retryExpiry
+		default:
+			e.logger.Info("expired", "id", first.id)
+		}
+	}
+}
+
+type due struct {
+	at time.Time
+	id resource.ID
+}
+
+// dueQueue implements [heap.Interface], earliest first.
+type dueQueue []due
+
+func (q dueQueue) Len() int           { return len(q) }
+func (q dueQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q dueQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *dueQueue) Push(x any)        { *q = append(*q, x.(due)) }
+func (q *dueQueue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return last
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/resource"
+)
+
+// edge is one of the HTTP handlers that share the HTTPS listener.
+type edge interface {
+	http.Handler
+	Match(path string) bool
+}
+
+// front sends each request to the edge it belongs to. Paths of Azure cannot be
+// written as patterns of a mux: they ignore case and double their slashes.
+type front struct {
+	publish interface {
+		http.Handler
+		Claims(*http.Request) bool
+	}
+	edges   []edge
+	metrics http.Handler
+	// mayReadMetrics decides for clients from elsewhere.
+	mayReadMetrics func(*http.Request) bool
+	ready          func() error
+	plain          bool // the listener without TLS: publishing only
+	draining       *atomic.Bool
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.publish.Claims(r) {
+		f.publish.ServeHTTP(w, r)
+		return
+	}
+	switch r.URL.Path {
+	case "/healthz":
+		answer(w, http.StatusOK, "ok")
+		return
+	case "/readyz":
+		f.serveReady(w)
+		return
+	}
+	if !f.plain {
+		if r.URL.Path == "/metrics" {
+			f.serveMetrics(w, r)
+			return
+		}
+		for _, e := range f.edges {
+			if e.Match(r.URL.Path) {
+				e.ServeHTTP(w, r)
+				return
+			}
+		}
+	}
+	f.publish.ServeHTTP(w, r) // answers 404 in the form that Azure's clients read
+}
+
+func (f *front) serveReady(w http.ResponseWriter) {
+	if f.draining.Load() {
+		answer(w, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	if err := f.ready(); err != nil {
+		answer(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, "ready")
+}
+
+// serveMetrics shows the metrics to this machine, and to principals that may
+// read everything: they name the topics and subscriptions of all customers.
+func (f *front) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if !fromThisMachine(r) && !f.mayReadMetrics(r) {
+		answer(w, http.StatusForbidden, "metrics are shown to this machine and to bearer tokens with the Reader role at '/'")
+		return
+	}
+	f.metrics.ServeHTTP(w, r)
+}
+
+func fromThisMachine(r *http.Request) bool {
+	if r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
+		return false
+	}
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// metricsAction is asked at the root scope, so only who may read everything has it.
+const metricsAction = "Intertie.Server/metrics/read"
+
+func mayReadMetrics(tokens *access.Tokens, authorizer *access.Authorizer, hosts *hosts) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return false
+		}
+		claims, err := tokens.Verify(token, access.ManagementAudiences(hosts.fallback))
+		return err == nil && authorizer.Allowed(claims.ObjectID, metricsAction, resource.ID{}.String())
+	}
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // the client is gone: nobody left to tell
+}
+
+// newServer returns a server with limits against clients that never finish. A
+// management call may take long, because an endpoint is asked for its consent.
+func newServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute,
+		WriteTimeout:      5 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(serverLog{logger}, "", 0),
+	}
+}
+
+// serverLog takes what net/http has to say: mostly clients that broke off.
+type serverLog struct{ logger *slog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	l.logger.Debug("http server", "message", strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// runFile tells other processes where a running server is.
+type runFile struct {
+	URL  string `json:"url"`
+	HTTP string `json:"http"`
+	PID  int    `json:"pid"`
+}
+
+func (r runFile) encode() []byte {
+	data, err := json.Marshal(r)
+	if err != nil { // three plain fields
+		panic(err)
+	}
+	return append(data, '\n')
+}
+
+var errNotReady = errors.New("starting")

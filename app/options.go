@@ -1,0 +1,130 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/intertie/intertie/resource"
+)
+
+// Options are the settings of a server. [DefaultOptions] are good for a laptop.
+type Options struct {
+	// Data is the folder for everything durable, created on the first start.
+	Data string
+	// Listen is the HTTPS address: management, sign-in, publish.
+	Listen string
+	// ListenHTTP, if set, is a plain HTTP address for publishing with keys or SAS.
+	ListenHTTP string
+	// PublicURL is how clients reach the server when it is not by Listen.
+	PublicURL string
+	// TLSCert and TLSKey are PEM files; without them a certificate of the local
+	// CA in Data is used.
+	TLSCert, TLSKey string
+	// NATS is the URL of an external NATS with JetStream; empty embeds one.
+	NATS string
+	// Replicas of everything durable; more than 1 needs a NATS cluster.
+	Replicas int
+	// PublishDomain D makes publish endpoints host-style: NAME.REGION-1.D.
+	PublishDomain string
+	// MasterKeyFile seals secrets; by default a file in Data.
+	MasterKeyFile string
+	// AllowPrivateWebhooks lets webhooks be on loopback and private addresses
+	// and use http.
+	AllowPrivateWebhooks bool
+	// WebhookCA is a PEM file with further authorities for webhooks.
+	WebhookCA string
+	// Bind maps the ARM id, or the beginning of ids, of Azure resources that
+	// are not ours to addresses, such as file:///var/deadletters.
+	Bind map[string]string
+	// Regions limits where regional resources may be created; empty allows any.
+	Regions []string
+	// AllowedHosts are further names by which clients may call the server.
+	AllowedHosts []string
+	// TrustedProxies are addresses or networks whose X-Forwarded-For and
+	// X-Forwarded-Proto are believed.
+	TrustedProxies []string
+	// Logger receives everything worth telling; nil discards it.
+	Logger *slog.Logger
+	// Version is shown in the metrics.
+	Version string
+}
+
+// DefaultOptions returns the options of a start without any flag.
+func DefaultOptions() Options {
+	return Options{Data: "./intertie-data", Listen: "127.0.0.1:8443", Replicas: 1}
+}
+
+// Validate returns the first thing that is wrong, naming the flag.
+func (o Options) Validate() error {
+	switch {
+	case o.Data == "":
+		return errors.New("--data is empty: name a folder")
+	case (o.TLSCert == "") != (o.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together: one of them is missing")
+	case o.Replicas < 1:
+		return fmt.Errorf("--replicas is %d: it must be at least 1", o.Replicas)
+	case o.Replicas > 1 && o.NATS == "":
+		return fmt.Errorf("--replicas %d needs a cluster: set --nats", o.Replicas)
+	}
+	if _, _, err := net.SplitHostPort(o.Listen); err != nil {
+		return fmt.Errorf("--listen %q is not an address like 127.0.0.1:8443", o.Listen)
+	}
+	if o.ListenHTTP != "" {
+		if _, _, err := net.SplitHostPort(o.ListenHTTP); err != nil {
+			return fmt.Errorf("--listen-http %q is not an address like 127.0.0.1:8080", o.ListenHTTP)
+		}
+	}
+	if o.PublicURL != "" {
+		u, err := url.Parse(o.PublicURL)
+		if err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			return fmt.Errorf("--public-url %q is not a URL like https://events.example.com (https, no path)", o.PublicURL)
+		}
+	}
+	if _, err := o.trustedProxies(); err != nil {
+		return err
+	}
+	_, err := o.bindings()
+	return err
+}
+
+func (o Options) trustedProxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range o.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, aerr := netip.ParseAddr(s)
+			if aerr != nil {
+				return nil, fmt.Errorf("--trusted-proxies %q is not an address or network like 10.0.0.0/8", s)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// binding gives resources that are not ours a real address.
+type binding struct {
+	prefix string // lower-case ARM id
+	target *url.URL
+}
+
+func (o Options) bindings() ([]binding, error) {
+	var out []binding
+	for id, target := range o.Bind {
+		if _, err := resource.ParsePath(id); err != nil || !strings.HasPrefix(id, "/") {
+			return nil, fmt.Errorf("--bind %q: the part before '=' is not the id of an Azure resource", id+"="+target)
+		}
+		u, err := url.Parse(target)
+		if err != nil || u.Scheme != "file" || u.Path == "" {
+			return nil, fmt.Errorf("--bind %s: only file:///folder addresses are offered yet", id)
+		}
+		out = append(out, binding{prefix: strings.ToLower(strings.TrimRight(id, "/")), target: u})
+	}
+	return out, nil
+}

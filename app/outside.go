@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/intertie/intertie/arm"
+	"github.com/intertie/intertie/destination/blob"
+	"github.com/intertie/intertie/destination/webhook"
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+)
+
+// webhooks gives the rules of package eventgrid a way to endpoints.
+type webhooks struct {
+	client *webhook.Client
+	base   string // by which endpoints reach the validation link
+}
+
+// validationVersion is the api-version that validation links carry.
+const validationVersion = "2025-02-15"
+
+func (w webhooks) Check(url string) error { return w.client.Check(url) }
+
+// Handshake uses the CloudEvents way: so far all topics hold CloudEvents.
+func (w webhooks) Handshake(ctx context.Context, h eventgrid.Handshake) (bool, error) {
+	result, err := w.client.HandshakeCloudEvents(ctx, webhook.Handshake{
+		URL: h.URL, SubscriptionName: h.SubscriptionName, Topic: h.Topic, Code: h.Code,
+		CallbackURL: arm.ValidationURL(w.base, h, validationVersion),
+	})
+	return result == webhook.Granted, err
+}
+
+// trustPool returns the system's authorities, the local one, and the operator's.
+func trustPool(files ...string) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // a machine without any, such as a bare container
+	}
+	for _, f := range files {
+		if f == "" {
+			continue
+		}
+		pem, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("read authorities: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", f)
+		}
+	}
+	return pool, nil
+}
+
+// blobStores finds the store for a storage account: by the longest binding of
+// its id, otherwise a folder of its own below root.
+type blobStores struct {
+	root     string
+	bindings []binding
+}
+
+func (b *blobStores) of(accountID string) blob.Store {
+	key := strings.ToLower(strings.TrimRight(accountID, "/"))
+	best := -1
+	for i, bound := range b.bindings {
+		covers := key == bound.prefix || strings.HasPrefix(key, bound.prefix+"/")
+		if covers && (best < 0 || len(bound.prefix) > len(b.bindings[best].prefix)) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		return blob.NewDirectory(filepath.FromSlash(b.bindings[best].target.Path))
+	}
+	name := "unnamed"
+	if id, err := resource.ParseID(accountID); err == nil {
+		name = strings.ToLower(id.Name())
+	}
+	return blob.NewDirectory(filepath.Join(b.root, filepath.Base(name)))
+}

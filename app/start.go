@@ -1,0 +1,281 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/arm"
+	"github.com/intertie/intertie/deliver"
+	"github.com/intertie/intertie/destination/webhook"
+	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/graph"
+	"github.com/intertie/intertie/pki"
+	"github.com/intertie/intertie/publish"
+	"github.com/intertie/intertie/signin"
+	"github.com/intertie/intertie/store"
+	"github.com/intertie/intertie/telemetry"
+)
+
+// Start opens everything and returns when the server is ready, or with one
+// clear reason why it cannot be. Call Stop afterwards in any case.
+func (a *App) Start(ctx context.Context) error {
+	proxies, err := a.opts.trustedProxies()
+	if err != nil {
+		return err
+	}
+	bindings, err := a.opts.bindings()
+	if err != nil {
+		return err
+	}
+	if err := ensureFolder(a.opts.Data); err != nil {
+		return err
+	}
+
+	// The engine locks the folder; before that nothing in it may be touched.
+	eng, err := engine.Open(ctx, engine.Options{Dir: a.opts.Data, URL: a.opts.NATS, Replicas: a.opts.Replicas, Logger: a.logger})
+	if err != nil {
+		return err
+	}
+	a.undo("engine", func(context.Context) error { return eng.Close() })
+	if err := a.listen(); err != nil {
+		return err
+	}
+	hostname, _ := os.Hostname() // without a name there is one name less to answer for
+	a.hosts = newHosts(a.opts, a.listener.Addr(), hostname, proxies)
+	certs, err := a.certificates(hostname)
+	if err != nil {
+		return err
+	}
+
+	// Durable.
+	sealer, err := a.sealer()
+	if err != nil {
+		return err
+	}
+	st, err := store.Open(ctx, store.Options{
+		Conn: eng.Conn(), JS: eng.JetStream(), Replicas: eng.Replicas(), Sealer: sealer, Logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	a.undo("store", func(context.Context) error { st.Close(); return nil })
+	registry := telemetry.NewRegistry(a.opts.Version)
+	events, err := eventlog.Open(ctx, eng.JetStream(), eventlog.Options{Replicas: eng.Replicas(), Logger: a.logger, Registerer: registry})
+	if err != nil {
+		return err
+	}
+	a.undo("event log", func(context.Context) error { events.Close(); return nil })
+	set, secret, err := loadSettings(ctx, st, a.now().UTC())
+	if err != nil {
+		return err
+	}
+	a.settings = set
+
+	// Who may do what.
+	tokens, err := access.NewTokens([][]byte{set.signingKey}, access.TokenOptions{})
+	if err != nil {
+		return err
+	}
+	authorizer := &access.Authorizer{}
+	a.directory = newDirectory(st, a.now)
+
+	// Delivery.
+	pool, err := trustPool(filepath.Join(a.opts.Data, "ca.pem"), a.opts.WebhookCA)
+	if err != nil {
+		return err
+	}
+	client := webhook.NewClient(webhook.Options{AllowPrivate: a.opts.AllowPrivateWebhooks, RootCAs: pool})
+	a.undo("webhook client", func(context.Context) error { client.Close(); return nil })
+	dispatcher, err := a.newDispatcher(events, registry)
+	if err != nil {
+		return err
+	}
+
+	// Rules and what follows the store.
+	rules := &eventgrid.Rules{
+		Webhooks: webhooks{client: client, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
+	}
+	exp := newExpiry(rules, st, a.now, a.logger)
+	table := &publish.Table{}
+	projection := &projection{
+		store: st, authorizer: authorizer, directory: a.directory, table: table, dispatcher: dispatcher, targets: client.Target,
+		blobs: &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: bindings}, expiry: exp, logger: a.logger,
+	}
+	st.Observe(projection.observe)
+	if err := a.writeAdminEnv(ctx, secret); err != nil {
+		return err
+	}
+
+	// Edges.
+	pub := &publish.Handler{
+		Table: table, Log: events, Tokens: tokens, Authorizer: authorizer, PublishDomain: a.opts.PublishDomain,
+		TrustedProxies: proxies, Now: a.now, Logger: a.logger, Metrics: publish.NewMetrics(registry),
+	}
+	management := &arm.Handler{
+		Store: st, Rules: rules, Tokens: tokens, Authorizer: authorizer, Principal: a.directory.ByObjectID, Tenant: set.Tenant,
+		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.now, Logger: a.logger,
+	}
+	management.Init()
+	front := &front{
+		publish: pub,
+		edges: []edge{
+			management,
+			&graph.Handler{
+				Tokens: tokens, Authorizer: authorizer, Directory: a.directory, Tenant: set.Tenant,
+				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, Logger: a.logger,
+			},
+			&signin.Handler{
+				Tokens: tokens, Directory: a.directory, Tenant: set.Tenant,
+				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, Logger: a.logger,
+			},
+		},
+		metrics: telemetry.Handler(registry, a.logger), mayReadMetrics: mayReadMetrics(tokens, authorizer, a.hosts),
+		ready: func() error {
+			if !a.ready.Load() {
+				return errNotReady
+			}
+			return st.Healthy()
+		},
+		draining: &a.draining,
+	}
+
+	a.supervise(ctx, "expiry", exp.run)
+	a.supervise(ctx, "delivery", dispatcher.Run)
+	if err := a.serve(front, certs, pub); err != nil {
+		return err
+	}
+	return a.announce()
+}
+
+func (a *App) newDispatcher(events *eventlog.Log, registry prometheus.Registerer) (*deliver.Dispatcher, error) {
+	o := deliver.DefaultOptions()
+	o.Log, o.Logger, o.Registerer = events, a.logger, registry
+	return deliver.New(o)
+}
+
+func (a *App) sealer() (*store.Sealer, error) {
+	path, create := a.opts.MasterKeyFile, false
+	if path == "" {
+		path, create = filepath.Join(a.opts.Data, "master.key"), true
+	}
+	key, err := store.LoadMasterKey(path, create)
+	if err != nil {
+		return nil, err
+	}
+	return store.NewSealer(key)
+}
+
+// certificates makes sure that the local authority is there, whatever
+// certificate is served: ca.pem is part of what the data folder promises.
+func (a *App) certificates(hostname string) (pki.Certs, error) {
+	extra := append([]string(nil), a.opts.AllowedHosts...)
+	for name := range a.hosts.names {
+		extra = append(extra, name)
+	}
+	certs, err := pki.Ensure(a.opts.Data, pki.Names{
+		Hostname: hostname, Extra: extra, PublishDomain: a.opts.PublishDomain, Regions: a.opts.Regions,
+	}, a.now())
+	if err != nil {
+		return pki.Certs{}, err
+	}
+	if a.opts.TLSCert != "" {
+		certs.CertFile, certs.KeyFile = a.opts.TLSCert, a.opts.TLSKey
+	}
+	return certs, nil
+}
+
+func (a *App) listen() error {
+	var err error
+	if a.listener, err = net.Listen("tcp", a.opts.Listen); err != nil {
+		return fmt.Errorf("--listen %s: %w", a.opts.Listen, listenReason(err))
+	}
+	listener := a.listener
+	a.undo("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
+	if a.opts.ListenHTTP == "" {
+		return nil
+	}
+	if a.plainListener, err = net.Listen("tcp", a.opts.ListenHTTP); err != nil {
+		return fmt.Errorf("--listen-http %s: %w", a.opts.ListenHTTP, listenReason(err))
+	}
+	plain := a.plainListener
+	a.undo("plain listener", func(context.Context) error { return ignoreClosed(plain.Close()) })
+	return nil
+}
+
+func listenReason(err error) error {
+	if strings.Contains(err.Error(), "address already in use") {
+		return errors.New("the port is in use by another program")
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// serve starts the HTTP servers. What is pushed last is undone first: new
+// publishes are refused before anything else ends.
+func (a *App) serve(f *front, certs pki.Certs, pub *publish.Handler) error {
+	cert, err := tls.LoadX509KeyPair(certs.CertFile, certs.KeyFile)
+	if err != nil {
+		return fmt.Errorf("load the server certificate: %w", err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	server := newServer(f, a.logger)
+	a.serveOn(server, "https", func() error { return server.Serve(tls.NewListener(a.listener, config)) })
+	if a.plainListener != nil {
+		plain := *f
+		plain.plain = true
+		plainServer := newServer(&plain, a.logger)
+		a.serveOn(plainServer, "http", func() error { return plainServer.Serve(a.plainListener) })
+	}
+	a.undo("publishing", func(context.Context) error { pub.Drain(); return nil })
+	return nil
+}
+
+func (a *App) serveOn(server *http.Server, name string, run func() error) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := run(); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(name, err)
+		}
+	}()
+	a.undo(name, func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, server.Close())
+		}
+		<-ended
+		return err
+	})
+}
+
+// announce makes the server findable and ready.
+func (a *App) announce() error {
+	path := filepath.Join(a.opts.Data, "run.json")
+	a.ready.Store(true)
+	if err := writeFile(path, runFile{URL: a.URL(), HTTP: a.HTTPURL(), PID: os.Getpid()}.encode()); err != nil {
+		return err
+	}
+	a.undo("run.json", func(context.Context) error { return os.Remove(path) })
+	return nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/intertie/intertie/app"
+)
+
+// drainTime bounds a stop: what has not finished by then is in durable storage
+// and is delivered by the next start.
+const drainTime = 30 * time.Second
+
+type serveCmd struct {
+	Config configFile `help:"YAML file with these flags' names as keys; environment and flags win over it." placeholder:"FILE" env:"INTERTIE_CONFIG"`
+
+	Data       string `help:"Folder for all data; created on the first start. Default ${default}." default:"${data}" placeholder:"DIR" env:"INTERTIE_DATA"`
+	Listen     string `help:"Address for HTTPS: management, sign-in, publish, portal. Default ${default}." default:"${listen}" placeholder:"ADDR" env:"INTERTIE_LISTEN"`
+	ListenHTTP string `name:"listen-http" help:"Address for publishing with keys or SAS over plain HTTP. Off unless set." default:"${listen_http}" placeholder:"ADDR" env:"INTERTIE_LISTEN_HTTP"`
+	PublicURL  string `name:"public-url" help:"URL by which clients know this server, if not the address it listens on." default:"${public_url}" placeholder:"URL" env:"INTERTIE_PUBLIC_URL"`
+	TLSCert    string `name:"tls-cert" help:"PEM certificate chain to serve; without it one is issued by the data folder's own CA." default:"${tls_cert}" placeholder:"FILE" env:"INTERTIE_TLS_CERT"`
+	TLSKey     string `name:"tls-key" help:"PEM key of the certificate." default:"${tls_key}" placeholder:"FILE" env:"INTERTIE_TLS_KEY"`
+
+	NATS     string `name:"nats" help:"URL of a NATS cluster with JetStream to keep everything in; without it, in the data folder." default:"${nats}" placeholder:"URL" env:"INTERTIE_NATS"`
+	Replicas int    `help:"Copies that a cluster keeps of everything. Default ${default}." default:"${replicas}" placeholder:"N" env:"INTERTIE_REPLICAS"`
+
+	PublishDomain  string   `name:"publish-domain" help:"Domain D for endpoints like https://NAME.REGION-1.D/api/events." default:"${publish_domain}" placeholder:"D" env:"INTERTIE_PUBLISH_DOMAIN"`
+	Regions        []string `help:"Regions to accept, with commas between; any unless set." placeholder:"NAME" env:"INTERTIE_REGIONS"`
+	AllowedHosts   []string `name:"allowed-hosts" help:"Host names, besides the obvious ones, by which clients may call this server." placeholder:"HOST" env:"INTERTIE_ALLOWED_HOSTS"`
+	TrustedProxies []string `name:"trusted-proxies" help:"Addresses or networks of proxies whose forwarding headers are believed." placeholder:"CIDR" env:"INTERTIE_TRUSTED_PROXIES"`
+	MasterKeyFile  string   `name:"master-key-file" help:"File with the key that seals secrets; without it, a file in the data folder." default:"${master_key_file}" placeholder:"FILE" env:"INTERTIE_MASTER_KEY_FILE"`
+
+	AllowPrivateWebhooks bool     `name:"allow-private-webhooks" help:"Let webhooks be on loopback and private addresses, and use http." env:"INTERTIE_ALLOW_PRIVATE_WEBHOOKS"`
+	WebhookCA            string   `name:"webhook-ca" help:"PEM file with further CAs to trust in webhooks." default:"${webhook_ca}" placeholder:"FILE" env:"INTERTIE_WEBHOOK_CA"`
+	Bind                 bindings `help:"Address of an Azure resource that is not ours, by its ARM id or the id's beginning; may be repeated." placeholder:"RESOURCEID=URL" env:"INTERTIE_BIND"`
+
+	LogFormat string `name:"log-format" help:"Form of the log on stderr: text or json." enum:"text,json" default:"text" env:"INTERTIE_LOG_FORMAT"`
+	LogLevel  string `name:"log-level" help:"Least level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"INTERTIE_LOG_LEVEL"`
+}
+
+// serveDefaults fills the ${…} of the tags above, so that package app is the
+// only place that knows the defaults.
+func serveDefaults(o app.Options) kong.Vars {
+	return kong.Vars{
+		"data": o.Data, "listen": o.Listen, "listen_http": o.ListenHTTP, "public_url": o.PublicURL,
+		"tls_cert": o.TLSCert, "tls_key": o.TLSKey, "nats": o.NATS, "replicas": strconv.Itoa(o.Replicas),
+		"publish_domain": o.PublishDomain, "master_key_file": o.MasterKeyFile, "webhook_ca": o.WebhookCA,
+	}
+}
+
+// options are what package app gets; the logger is the caller's to set.
+func (c *serveCmd) options() app.Options {
+	o := app.DefaultOptions()
+	o.Data, o.Listen, o.ListenHTTP, o.PublicURL = c.Data, c.Listen, c.ListenHTTP, c.PublicURL
+	o.TLSCert, o.TLSKey = c.TLSCert, c.TLSKey
+	o.NATS, o.Replicas, o.PublishDomain = c.NATS, c.Replicas, c.PublishDomain
+	o.MasterKeyFile, o.AllowPrivateWebhooks, o.WebhookCA = c.MasterKeyFile, c.AllowPrivateWebhooks, c.WebhookCA
+	o.Regions, o.AllowedHosts, o.TrustedProxies = c.Regions, c.AllowedHosts, c.TrustedProxies
+	o.Bind, o.Version = c.Bind, version()
+	return o
+}
+
+// Run serves until a signal or a failure.
+func (c *serveCmd) Run(ctx context.Context, s streams) error {
+	o := c.options()
+	o.Logger = c.logger(s.err)
+	if err := o.Validate(); err != nil {
+		return usageError{err}
+	}
+	_, err := os.Stat(filepath.Join(o.Data, "admin.env"))
+	first := errors.Is(err, fs.ErrNotExist)
+
+	server, err := app.New(o)
+	if err != nil {
+		return err
+	}
+	err = server.Start(ctx)
+	if err == nil {
+		c.announce(s.err, o, server, first)
+		select {
+		case <-ctx.Done():
+			o.Logger.Info("draining", "at most", drainTime)
+		case <-server.Done():
+			err = server.Err()
+		}
+	} else if ctx.Err() != nil {
+		err = nil // stopped by a signal before it was ready: nothing went wrong
+	}
+	draining, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer done()
+	if serr := server.Stop(draining); serr != nil && err == nil {
+		err = fmt.Errorf("stopping: %w", serr)
+	}
+	if err == nil {
+		o.Logger.Info("stopped")
+	}
+	return err
+}
+
+func (c *serveCmd) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong has checked it
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// announce says where the server is: to a person at a terminal, and to whoever
+// starts it for the first time, in words; otherwise as a log record.
+func (c *serveCmd) announce(w io.Writer, o app.Options, server *app.App, first bool) {
+	if !first && !isTerminal(w) || c.LogFormat == "json" {
+		o.Logger.Info("ready", "url", server.URL(), "http", server.HTTPURL(), "data", o.Data)
+		return
+	}
+	folder := o.Data
+	if abs, err := filepath.Abs(folder); err == nil {
+		folder = abs
+	}
+	if first {
+		folder += "  (new)"
+	}
+	envFile := filepath.Join(o.Data, "admin.env")
+	if !strings.ContainsRune(envFile, filepath.Separator) {
+		envFile = "./" + envFile // the shell's dot command looks into PATH otherwise
+	}
+	fmt.Fprintf(w, "\nIntertie is ready at %s\n\n", server.URL())
+	if server.HTTPURL() != "" {
+		fmt.Fprintf(w, "  plain HTTP   %s  (publishing with keys and SAS)\n", server.HTTPURL())
+	}
+	fmt.Fprintf(w, "  data         %s\n", folder)
+	fmt.Fprintf(w, "  Azure SDKs   . %s\n", envFile)
+	fmt.Fprintf(w, "  az           intertie env --data %s\n", o.Data)
+	fmt.Fprintf(w, "  try next     intertie demo      a partner, two customers, a stream of events\n")
+	fmt.Fprintf(w, "               intertie listen    a webhook receiver that prints what it gets\n\n")
+}
+
+// isTerminal is true for a character device: good enough to choose words or
+// colour by, and without a dependency.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

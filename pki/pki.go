@@ -1,0 +1,208 @@
+package pki
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	caFile        = "ca.pem"
+	caKeyFile     = "ca-key.pem"
+	serverFile    = "server.pem"
+	serverKeyFile = "server-key.pem"
+
+	// caValidity is long because every client has to be told about a new
+	// authority.
+	caValidity = 10 * 365 * 24 * time.Hour
+	// serverValidity stays below the 398 days that browsers accept.
+	serverValidity = 397 * 24 * time.Hour
+	// renewBefore is how long before its end a certificate is replaced. It
+	// leaves a quarter for an installation that is rarely restarted.
+	renewBefore = 90 * 24 * time.Hour
+	// backdate lets a client whose clock is a little behind accept a
+	// certificate that was issued a moment ago.
+	backdate = time.Hour
+)
+
+// Certs names the files of an installation's certificates, each PEM.
+type Certs struct {
+	CAFile   string // the authority to trust
+	CertFile string // the server certificate
+	KeyFile  string // its key, 0600
+}
+
+// Ensure returns the certificates in dir, making or renewing what is missing,
+// near its end, or does not carry all of names. The folder is created with
+// mode 0700 when it does not exist.
+//
+// An authority that is still good is never replaced: when its key is lost and
+// a server certificate has to be issued, Ensure fails and says so, since a new
+// authority is one that no client trusts. Each file is written aside, synced
+// and renamed, so a crash leaves the old or the new one.
+//
+// Only one process may call Ensure on a folder at a time.
+func Ensure(dir string, names Names, now time.Time) (Certs, error) {
+	hosts, err := names.hosts()
+	if err != nil {
+		return Certs{}, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Certs{}, fmt.Errorf("create the certificate folder: %w", err)
+	}
+	c := Certs{
+		CAFile:   filepath.Join(dir, caFile),
+		CertFile: filepath.Join(dir, serverFile),
+		KeyFile:  filepath.Join(dir, serverKeyFile),
+	}
+	ca, err := ensureAuthority(dir, now)
+	if err != nil {
+		return Certs{}, err
+	}
+	if serverGood(c, ca.cert, hosts, now) {
+		return c, nil
+	}
+	if ca.key == nil {
+		return Certs{}, fmt.Errorf("renew the server certificate: %s is missing; restore it, or remove %s to make a new authority that every client must be told to trust",
+			filepath.Join(dir, caKeyFile), c.CAFile)
+	}
+	certPEM, keyPEM, err := ca.issue(hosts, now)
+	if err != nil {
+		return Certs{}, err
+	}
+	// A crash between the two leaves a pair that does not fit, which the next
+	// Ensure takes as a reason to issue again.
+	if err := writeFile(c.KeyFile, keyPEM, 0o600); err != nil {
+		return Certs{}, err
+	}
+	if err := writeFile(c.CertFile, certPEM, 0o644); err != nil {
+		return Certs{}, err
+	}
+	return c, nil
+}
+
+// authority is the CA certificate with its key; key is nil when only the
+// certificate is left.
+type authority struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+	pem  []byte // cert as PEM
+}
+
+// ensureAuthority returns the authority of dir, creating or replacing it when
+// there is none or it is near its end.
+func ensureAuthority(dir string, now time.Time) (*authority, error) {
+	certPath, keyPath := filepath.Join(dir, caFile), filepath.Join(dir, caKeyFile)
+	ca, err := loadAuthority(certPath, keyPath)
+	if err != nil {
+		return nil, err
+	}
+	if ca != nil && now.Add(renewBefore).Before(ca.cert.NotAfter) {
+		if ca.key == nil {
+			return ca, nil
+		}
+		return ca, copyOfAuthority(certPath, ca.pem)
+	}
+	ca, keyPEM, err := newAuthority(now)
+	if err != nil {
+		return nil, err
+	}
+	// One file carries both halves, so there is no moment at which they do
+	// not fit.
+	if err := writeFile(keyPath, append(keyPEM, ca.pem...), 0o600); err != nil {
+		return nil, err
+	}
+	return ca, copyOfAuthority(certPath, ca.pem)
+}
+
+// loadAuthority returns nil when dir holds no authority, and an authority
+// without key when only its certificate is left.
+func loadAuthority(certPath, keyPath string) (*authority, error) {
+	both, err := os.ReadFile(keyPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		certPEM, err := os.ReadFile(certPath)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil //nolint:nilnil // "none yet" is an ordinary answer here
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the authority's certificate: %w", err)
+		}
+		cert, _, err := parseCertificate(certPEM)
+		if err != nil {
+			return nil, fmt.Errorf("read the authority's certificate %s: %w", certPath, err)
+		}
+		return &authority{cert: cert, pem: certPEM}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the authority's key: %w", err)
+	}
+	if err := tighten(keyPath); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(both, both)
+	if err != nil {
+		return nil, fmt.Errorf("read the authority's key %s: %w", keyPath, err)
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("read the authority's key %s: %T cannot sign", keyPath, pair.PrivateKey)
+	}
+	cert, certPEM, err := parseCertificate(both)
+	if err != nil {
+		return nil, fmt.Errorf("read the authority's key %s: %w", keyPath, err)
+	}
+	return &authority{cert: cert, key: signer, pem: certPEM}, nil
+}
+
+// copyOfAuthority makes path hold want, touching it only when it does not.
+func copyOfAuthority(path string, want []byte) error {
+	if got, err := os.ReadFile(path); err == nil && bytes.Equal(got, want) {
+		return nil
+	}
+	return writeFile(path, want, 0o644)
+}
+
+// serverGood reports whether the server certificate can go on being used.
+// Whatever is wrong with it, the answer is the same: issue another.
+func serverGood(c Certs, ca *x509.Certificate, hosts []string, now time.Time) bool {
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return false
+	}
+	if err := tighten(c.KeyFile); err != nil {
+		return false
+	}
+	if _, ok := pair.PrivateKey.(*ecdsa.PrivateKey); !ok {
+		return false
+	}
+	cert := pair.Leaf
+	if cert.CheckSignatureFrom(ca) != nil || now.Before(cert.NotBefore) {
+		return false
+	}
+	// The authority has more than renewBefore left here, so a new certificate
+	// always ends later than that: this cannot reissue at every start.
+	if !now.Add(renewBefore).Before(cert.NotAfter) {
+		return false
+	}
+	have := make(map[string]bool, len(cert.DNSNames)+len(cert.IPAddresses))
+	for _, name := range cert.DNSNames {
+		have[name] = true
+	}
+	for _, ip := range cert.IPAddresses {
+		have[ip.String()] = true
+	}
+	for _, h := range hosts {
+		if !have[h] {
+			return false
+		}
+	}
+	return true
+}
