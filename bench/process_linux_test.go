@@ -1,0 +1,39 @@
+package bench
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+func TestProcess(t *testing.T) {
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := before
+	for end := time.Now().Add(10 * time.Second); after-before < 3*clockTick && time.Now().Before(end); {
+		if after, err = cpuTime(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after-before < 3*clockTick {
+		t.Error("a busy process uses no processor time")
+	}
+	now, peak, err := memory(os.Getpid())
+	if err != nil || now < 1<<20 || peak < now {
+		t.Errorf("memory now %d, peak %d, %v", now, peak, err)
+	}
+	if _, err := cpuTime(1 << 30); err == nil {
+		t.Error("a process that is not there has processor time")
+	}
+	if _, _, err := memory(1 << 30); err == nil {
+		t.Error("a process that is not there has memory")
+	}
+}
+
+func TestInMemory(t *testing.T) {
+	if inMemory("/proc") {
+		t.Error("/proc is taken for a memory file system") // procfs, neither tmpfs nor ramfs
+	}
+}
