@@ -48,6 +48,9 @@ type Options struct {
 	// TrustedProxies are addresses or networks whose X-Forwarded-For and
 	// X-Forwarded-Proto are believed.
 	TrustedProxies []string
+	// Profile is a loopback address that serves runtime profiles; empty serves
+	// none. A heap profile holds secrets, so it is off by default.
+	Profile string
 	// Logger receives everything worth telling; nil discards it.
 	Logger *slog.Logger
 	// Version is shown in the metrics.
@@ -83,6 +86,11 @@ func (o Options) Validate() error {
 		u, err := url.Parse(o.PublicURL)
 		if err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 			return fmt.Errorf("--public-url %q is not a URL like https://events.example.com (https, no path)", o.PublicURL)
+		}
+	}
+	if o.Profile != "" {
+		if addr, err := netip.ParseAddrPort(o.Profile); err != nil || !addr.Addr().IsLoopback() {
+			return fmt.Errorf("--profile %q is not a loopback address like 127.0.0.1:6060", o.Profile)
 		}
 	}
 	if _, err := o.trustedProxies(); err != nil {

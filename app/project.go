@@ -25,6 +25,7 @@ type projection struct {
 	authorizer *access.Authorizer
 	directory  *directory
 	table      *publish.Table
+	publishing *publish.Metrics
 	dispatcher *deliver.Dispatcher
 	targets    func(url string) destination.Target
 	blobs      *blobStores
@@ -53,6 +54,7 @@ func (p *projection) observe(changes []store.Change) {
 		case eventgrid.TypePartnerNamespace:
 			if c.New == nil {
 				p.table.Remove(c.Old.UID)
+				p.publishing.Forget(c.Old.ID.String())
 			} else {
 				namespaces[r.ID.Key()] = r.ID
 			}
@@ -79,8 +81,14 @@ func (p *projection) observe(changes []store.Change) {
 	for _, id := range topics {
 		p.setTopic(id)
 	}
+	var sources []*publish.Source
 	for _, id := range namespaces {
-		p.setNamespace(id)
+		if source := p.namespace(id); source != nil {
+			sources = append(sources, source)
+		}
+	}
+	if len(sources) > 0 {
+		p.table.Set(sources...) // once: each call copies the table
 	}
 }
 
@@ -151,18 +159,19 @@ func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscri
 	return sub, nil
 }
 
-func (p *projection) setNamespace(id resource.ID) {
+// namespace returns nil for one that is gone or cannot be read.
+func (p *projection) namespace(id resource.ID) *publish.Source {
 	r, ok := p.store.Get(id)
 	if !ok {
-		return
+		return nil
 	}
 	source, err := p.source(r)
 	if err != nil {
 		p.logger.Error("a partner namespace cannot be read; it takes no events", "id", r.ID, "error", err)
 		p.table.Remove(r.UID)
-		return
+		return nil
 	}
-	p.table.Set(source)
+	return source
 }
 
 func (p *projection) source(r *resource.Resource) (*publish.Source, error) {

@@ -108,9 +108,9 @@ func (a *App) Start(ctx context.Context) error {
 		Webhooks: webhooks{client: client, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
 	}
 	exp := newExpiry(rules, st, a.now, a.logger)
-	table := &publish.Table{}
+	table, publishing := &publish.Table{}, publish.NewMetrics(registry)
 	projection := &projection{
-		store: st, authorizer: authorizer, directory: a.directory, table: table, dispatcher: dispatcher, targets: client.Target,
+		store: st, authorizer: authorizer, directory: a.directory, table: table, publishing: publishing, dispatcher: dispatcher, targets: client.Target,
 		blobs: &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: bindings}, expiry: exp, logger: a.logger,
 	}
 	st.Observe(projection.observe)
@@ -121,7 +121,7 @@ func (a *App) Start(ctx context.Context) error {
 	// Edges.
 	pub := &publish.Handler{
 		Table: table, Log: events, Tokens: tokens, Authorizer: authorizer, PublishDomain: a.opts.PublishDomain,
-		TrustedProxies: proxies, Now: a.now, Logger: a.logger, Metrics: publish.NewMetrics(registry),
+		TrustedProxies: proxies, Now: a.now, Logger: a.logger, Metrics: publishing,
 	}
 	management := &arm.Handler{
 		Store: st, Rules: rules, Tokens: tokens, Authorizer: authorizer, Principal: a.directory.ByObjectID, Tenant: set.Tenant,
@@ -153,6 +153,9 @@ func (a *App) Start(ctx context.Context) error {
 
 	a.supervise(ctx, "expiry", exp.run)
 	a.supervise(ctx, "delivery", dispatcher.Run)
+	if err := a.serveProfiles(); err != nil {
+		return err
+	}
 	if err := a.serve(front, certs, pub); err != nil {
 		return err
 	}

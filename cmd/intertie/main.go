@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -26,6 +27,10 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
+
+// A second signal this soon is the echo of the first: timeout(1) and some
+// supervisors signal the process and then its group.
+const echo = 100 * time.Millisecond
 
 type cli struct {
 	Serve        serveCmd        `cmd:"" help:"Run the server."`
@@ -57,10 +62,15 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() { // lives as long as the process
 		<-signals
+		first := time.Now()
 		cancel()
-		<-signals
-		fmt.Fprintln(os.Stderr, "intertie: stopped at once by a second signal")
-		os.Exit(exitFailed)
+		for range signals {
+			if time.Since(first) < echo {
+				continue
+			}
+			fmt.Fprintln(os.Stderr, "intertie: stopped at once by a second signal")
+			os.Exit(exitFailed)
+		}
 	}()
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
 }

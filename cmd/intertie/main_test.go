@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script/*.txtar. Commands besides testscript's own:
 //
-//	ready DIR     waits until the server with that data folder is ready
+//	ready DIR       waits until the server with that data folder is ready
+//	terminate DIR   sends SIGTERM to it
 func TestScripts(t *testing.T) {
 	fake := armfake.Start(t)
 	testscript.Run(t, testscript.Params{
@@ -48,7 +50,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(folder, "admin.env"), []byte(text), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "terminate": terminate},
 	})
 }
 
@@ -76,13 +78,34 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func isReady(folder string) error {
+// terminate is what testscript's kill lacks: SIGTERM, which supervisors send.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: terminate DIR")
+	}
+	at, err := readRunning(ts.MkAbs(args[0]))
+	ts.Check(err)
+	server, err := os.FindProcess(at.PID)
+	ts.Check(err)
+	ts.Check(server.Signal(syscall.SIGTERM))
+}
+
+type running struct {
+	URL string
+	PID int
+}
+
+func readRunning(folder string) (at running, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, "run.json"))
 	if err != nil {
-		return err
+		return at, err
 	}
-	var running struct{ URL string }
-	if err := json.Unmarshal(text, &running); err != nil {
+	return at, json.Unmarshal(text, &at)
+}
+
+func isReady(folder string) error {
+	at, err := readRunning(folder)
+	if err != nil {
 		return err
 	}
 	tlsConfig, err := armclient.Credentials{CAFile: filepath.Join(folder, "ca.pem")}.TLSConfig()
@@ -91,7 +114,7 @@ func isReady(folder string) error {
 	}
 	transport := &http.Transport{TLSClientConfig: tlsConfig}
 	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Get(running.URL + "/readyz")
+	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Get(at.URL + "/readyz")
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type serveCmd struct {
 	WebhookCA            string   `name:"webhook-ca" help:"PEM file with further CAs to trust in webhooks." default:"${webhook_ca}" placeholder:"FILE" env:"INTERTIE_WEBHOOK_CA"`
 	Bind                 bindings `help:"Address of an Azure resource that is not ours, by its ARM id or the id's beginning; may be repeated." placeholder:"RESOURCEID=URL" env:"INTERTIE_BIND"`
 
+	Profile string `help:"Loopback address that serves runtime profiles, for finding out what the server is busy with." hidden:"" placeholder:"ADDR" env:"INTERTIE_PROFILE"`
+
 	LogFormat string `name:"log-format" help:"Form of the log on stderr: text or json." enum:"text,json" default:"text" env:"INTERTIE_LOG_FORMAT"`
 	LogLevel  string `name:"log-level" help:"Least level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"INTERTIE_LOG_LEVEL"`
 }
@@ -67,7 +69,7 @@ func (c *serveCmd) options() app.Options {
 	o.NATS, o.Replicas, o.PublishDomain = c.NATS, c.Replicas, c.PublishDomain
 	o.MasterKeyFile, o.AllowPrivateWebhooks, o.WebhookCA = c.MasterKeyFile, c.AllowPrivateWebhooks, c.WebhookCA
 	o.Regions, o.AllowedHosts, o.TrustedProxies = c.Regions, c.AllowedHosts, c.TrustedProxies
-	o.Bind, o.Version = c.Bind, version()
+	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
 	return o
 }
 
