@@ -140,11 +140,8 @@ func (l *lane) postpone(it item, until, now time.Time) {
 // giveUp passes an event on to the dead letters, or drops it where there are
 // none.
 func (l *lane) giveUp(sub *Subscription, d eventlog.Delivery, h *hold, why reason, now time.Time) {
-	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
 	switch {
-	case closed:
+	case l.isClosed():
 		l.d.drop(l, d, reasonSubscriptionDeleted)
 		h.release()
 	case sub.DeadLetter == nil:

@@ -3,14 +3,12 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/intertie/intertie/destination"
-	"github.com/intertie/intertie/destination/blob"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
@@ -117,8 +115,8 @@ func TestRemovingASubscriptionDropsWhatItWasOwed(t *testing.T) {
 				pass(50 * time.Millisecond)
 				row.remove(r)
 				pass(20 * time.Second)
-				if len(r.disk.records) != 0 {
-					t.Errorf("%d records are left", len(r.disk.records))
+				if r.disk.left() != 0 {
+					t.Errorf("%d records are left", r.disk.left())
 				}
 				if n := len(rec.visits()); n != 8 {
 					t.Errorf("%d attempts, want those that had begun", n)
@@ -172,108 +170,6 @@ func TestTopicsChangeWhileEventsFlow(t *testing.T) {
 		}
 	}
 	r.stop(t)
-}
-
-func TestDeadLettersShareABlob(t *testing.T) {
-	store := new(blobs)
-	inBubble(t, func(*rig) []*Subscription {
-		s := sub(t, 1, always(destination.Verdict{Outcome: destination.BadRequest, Status: 400}))
-		s.DeadLetter = &DeadLetter{Store: store, Container: "dead"}
-		return []*Subscription{s}
-	}, func(r *rig) {
-		r.disk.publish(entries(0, 2500)...)
-		pass(10 * time.Minute)
-		if dead := store.records(t); len(dead) != 2500 || len(store.put) > 4 {
-			t.Errorf("%d dead letters in %d blobs, want 2500 in few", len(dead), len(store.put))
-		}
-		if r.disk.count(queueDead) != 0 {
-			t.Error("the dead-letter queue is not empty")
-		}
-	})
-}
-
-func TestDeadLetterStoreComesBack(t *testing.T) {
-	start := time.Time{}
-	store := &blobs{}
-	store.refuse = func() error {
-		if time.Since(start) < 3*time.Hour {
-			return errors.New("down")
-		}
-		return nil
-	}
-	inBubble(t, func(*rig) []*Subscription {
-		start = time.Now()
-		s := sub(t, 1, always(destination.Verdict{Outcome: destination.BadRequest}))
-		s.DeadLetter = &DeadLetter{Store: store, Container: "dead"}
-		return []*Subscription{s}
-	}, func(r *rig) {
-		r.disk.publish(entries(0, 5)...)
-		pass(4 * time.Hour)
-		if dead := store.records(t); len(dead) != 5 {
-			t.Errorf("%d dead letters written, want 5", len(dead))
-		}
-		if n := len(store.at); n < 10 || n > 40 {
-			t.Errorf("%d tries in 3 h", n)
-		}
-	})
-}
-
-func TestDeadLetterStoreStaysDown(t *testing.T) {
-	for _, row := range []struct {
-		name       string
-		err        error
-		from, till time.Duration
-	}{
-		{"unavailable", errors.New("down"), 4*time.Hour + 5*time.Minute, 4*time.Hour + 6*time.Minute},
-		{"impossible name", blob.ErrName, 5 * time.Minute, 5*time.Minute + 2*time.Second},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			store := &blobs{refuse: func() error { return fmt.Errorf("put: %w", row.err) }}
-			inBubble(t, func(*rig) []*Subscription {
-				s := sub(t, 1, always(destination.Verdict{Outcome: destination.BadRequest}))
-				s.DeadLetter = &DeadLetter{Store: store, Container: "dead"}
-				return []*Subscription{s}
-			}, func(r *rig) {
-				r.disk.publish(entry(0))
-				dropped := func() float64 {
-					return r.value(t, "eventgrid_dropped_total", "DeadLetterDestinationUnavailable")
-				}
-				pass(row.from - time.Second)
-				if dropped() != 0 {
-					t.Error("dropped too early")
-				}
-				pass(row.till - row.from + time.Second)
-				if dropped() != 1 || r.disk.count(queueDead) != 0 {
-					t.Errorf("dropped_total = %v, %d records left", dropped(), r.disk.count(queueDead))
-				}
-			})
-		})
-	}
-}
-
-func TestAHangingStoreDelaysNoOther(t *testing.T) {
-	good := new(blobs)
-	inBubble(t, func(*rig) []*Subscription {
-		bad := destination.Verdict{Outcome: destination.BadRequest}
-		a, b := sub(t, 1, always(bad)), sub(t, 2, always(bad))
-		a.DeadLetter = &DeadLetter{Store: stuckStore{}, Container: "dead"}
-		b.DeadLetter = &DeadLetter{Store: good, Container: "dead"}
-		return []*Subscription{a, b}
-	}, func(r *rig) {
-		start := time.Now()
-		r.disk.publish(entries(0, 3000)...)
-		pass(5*time.Minute + 5*time.Second)
-		if dead := good.records(t); len(dead) != 3000 {
-			t.Errorf("%d dead letters written %s after the attempts", len(dead), time.Since(start))
-		}
-	})
-}
-
-type stuckStore struct{}
-
-func (stuckStore) Put(ctx context.Context, _, _ string, _ []byte) error {
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 func TestOptionsAreChecked(t *testing.T) {

@@ -23,10 +23,8 @@ const (
 	gravesBytes = 64 << 20
 	// blobLinger is how long a due dead letter waits for company.
 	blobLinger = time.Second
-	// A store that refused is left alone for as long as it has been down, within
-	// these bounds.
+	// shortestBlobRetry is how long a store that refused is left alone at least.
 	shortestBlobRetry = 30 * time.Second
-	longestBlobRetry  = 15 * time.Minute
 )
 
 // graves are the due dead letters of one subscription. One goroutine writes
@@ -225,7 +223,10 @@ func (l *lane) refused(p parcel, err error) {
 		p.hold.release()
 		return
 	}
-	wait := min(max(down, shortestBlobRetry), longestBlobRetry, l.d.opts.DeadLetterPatience-down)
+	// The store is left alone for as long as it has been down, but not longer
+	// than a fresh dead letter waits: the queue is read in the order written, so
+	// a later one would hold up those of others behind it.
+	wait := min(max(down, shortestBlobRetry), l.d.opts.DeadLetterDelay, l.d.opts.DeadLetterPatience-down)
 	p.delivery.Due = now.Add(wait)
 	l.d.deadLetters.put(p.delivery, p.hold)
 }

@@ -71,6 +71,13 @@ func (k *disk) count(queue string) int {
 	return n
 }
 
+// left counts all records that are not Done.
+func (k *disk) left() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.records)
+}
+
 func (k *disk) written(queue string) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -147,6 +147,19 @@ func (b *blobs) Put(_ context.Context, container, name string, body []byte) erro
 	return nil
 }
 
+// tries returns when Put was called.
+func (b *blobs) tries() []time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]time.Time(nil), b.at...)
+}
+
+func (b *blobs) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.put)
+}
+
 type deadRecordJSON struct {
 	ID          string `json:"id"`
 	Reason      string `json:"deadletterreason"`
@@ -297,12 +310,12 @@ func inBubble(
 		r := newRig(t, newDisk(), -1, c)
 		r.SetTopic(topicUID, topicID, setup(r))
 		r.start()
+		defer r.stop(t)
 		body(r)
-		r.stop(t)
 	})
 }
 
-// pass lets the fake clock run.
+// pass lets the fake clock of a bubble run.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

@@ -238,3 +238,9 @@ func (l *lane) close() {
 		waiting[i].hold.release()
 	}
 }
+
+func (l *lane) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}

@@ -99,9 +99,15 @@ func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
 		h := newHold(len(batch.Deliveries)+1, batch.Done)
 		now := l.d.now()
 		for i := range batch.Deliveries {
-			if !l.readmit(ctx, returningItem(&batch.Deliveries[i], h, fromBacklog, now)) {
+			it := returningItem(&batch.Deliveries[i], h, fromBacklog, now)
+			if l.readmit(ctx, it) {
+				continue
+			}
+			if !l.isClosed() {
 				return // stopping; the batch stays in the backlog
 			}
+			l.d.drop(l, batch.Deliveries[i], reasonSubscriptionDeleted)
+			h.release()
 		}
 		h.release()
 	}

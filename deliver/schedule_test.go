@@ -179,7 +179,7 @@ func TestAttemptsAreExhausted(t *testing.T) {
 		if len(dead) != 1 || dead[0].Reason != "MaxDeliveryAttemptsExceeded" || dead[0].Attempts != 3 {
 			t.Errorf("dead letters: %+v", dead)
 		}
-		wait := store.at[0].Sub(rec.start.Add(visits[2].at))
+		wait := store.tries()[0].Sub(rec.start.Add(visits[2].at))
 		if wait < 5*time.Minute || wait > 5*time.Minute+2*time.Second {
 			t.Errorf("blob written %s after the last attempt, want 5 min", wait)
 		}
@@ -216,7 +216,7 @@ func TestOutcomesWithoutRetry(t *testing.T) {
 				}, func(r *rig) {
 					r.disk.publish(entry(0))
 					pass(time.Second)
-					if len(store.at) != 0 {
+					if len(store.tries()) != 0 {
 						t.Error("a blob was written before the delay")
 					}
 					pass(6 * time.Minute)
