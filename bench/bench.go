@@ -16,9 +16,9 @@ const DefaultDuration = 38 * time.Second
 
 const (
 	minDuration = 2 * time.Second
-	// grace is by how much a run may exceed its duration, on a machine that is
+	// overrun is by how much a run may exceed its duration, on a machine that is
 	// too slow for its schedule, before it is ended with an error.
-	grace = 11 * time.Second
+	overrun = 11 * time.Second
 )
 
 // Options configures [Run].
@@ -42,7 +42,7 @@ type Options struct {
 	// Progress receives a line per step, for a person who waits. Nil: nobody.
 	Progress io.Writer
 
-	drain time.Duration // drainTimeout, shorter in tests
+	drain, grace time.Duration // drainTimeout and overrun, others in tests
 }
 
 // Target is a running Intertie that is to be set up: a partner namespace, a
@@ -123,6 +123,9 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	if o.drain == 0 {
 		o.drain = drainTimeout
 	}
+	if o.grace == 0 {
+		o.grace = overrun
+	}
 	at := slices.IndexFunc(Scenarios(), func(s Scenario) bool { return s.Name == o.Scenario })
 	switch {
 	case at < 0:
@@ -138,8 +141,8 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 		}
 	}
 	end := time.Now().Add(o.Duration)
-	ctx, cancel := context.WithDeadlineCause(ctx, end.Add(grace),
-		fmt.Errorf("not finished %v after the %v it should take", grace, o.Duration))
+	ctx, cancel := context.WithDeadlineCause(ctx, end.Add(o.grace),
+		fmt.Errorf("not finished %v after the %v it should take", o.grace, o.Duration))
 	defer cancel()
 
 	l := newLab(o)

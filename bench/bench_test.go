@@ -65,7 +65,7 @@ func TestRunFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.how, func(t *testing.T) {
 			o := fakeOptions(t, tt.how)
-			o.Scenario = tt.scenario
+			o.Scenario, o.drain = tt.scenario, 500*time.Millisecond
 			results, err := Run(t.Context(), o)
 			if err == nil || results != nil {
 				t.Fatalf("results %v, error %v; want an error alone", results, err)
@@ -214,4 +214,15 @@ func TestShare(t *testing.T) {
 	if got := share([]part{{}}, time.Second); got != 0 {
 		t.Errorf("a part without weight gets %v", got)
 	}
+}
+
+// TestOverrun: a run that does not get on is ended with an error that says so.
+func TestOverrun(t *testing.T) {
+	o := fakeOptions(t, mute)
+	o.grace = -o.Duration + 300*time.Millisecond
+	_, err := Run(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "not finished") {
+		t.Errorf("error: %v", err)
+	}
+	assertClean(t, o)
 }

@@ -161,7 +161,7 @@ func fakeOptions(t *testing.T, how string) Options {
 	t.Helper()
 	return Options{
 		Setup: fakeSetup, Env: []string{fakeEnv + "=" + how}, TempDir: t.TempDir(),
-		Duration: minDuration, Progress: t.Output(), drain: time.Second,
+		Duration: minDuration, Progress: t.Output(), grace: time.Minute, // other packages' tests run beside this
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type lab struct {
 	o     Options
 	epoch time.Time // zero of all times inside events
-	runs  uint32    // number of the last slice
+	runs  uint64    // number of the last slice
 
 	dir       string
 	server    *child
@@ -164,7 +164,8 @@ func (l *lab) sides(ctx context.Context, path string, events int) (base, own *si
 	return base, own, func() { base.c.close(); own.c.close() }, nil
 }
 
-// check turns an error into one that says more when the child has ended.
+// check turns an error into one that says more when the child has ended, which
+// shows a moment later than its connections break.
 func (s *side) check(err error) error {
 	if err == nil {
 		return nil
@@ -172,7 +173,7 @@ func (s *side) check(err error) error {
 	select {
 	case <-s.proc.done:
 		return errors.Join(fmt.Errorf("%s: %w", s.name, err), s.proc.died())
-	default:
+	case <-time.After(250 * time.Millisecond):
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 }

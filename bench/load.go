@@ -54,7 +54,7 @@ func (c *client) close() {
 
 // load describes what to send.
 type load struct {
-	run   uint32
+	run   uint64
 	epoch time.Time // marks count from here
 	lasts time.Duration
 	// rate is the number of requests a second in an open loop; 0 is a closed
@@ -146,15 +146,15 @@ func (c *client) closed(ctx context.Context, l load, start time.Time) (uint64, e
 // request should have left. When all connections are busy the requests queue
 // here, and their latency tells.
 func (c *client) open(ctx context.Context, l load, start time.Time) ([]time.Duration, uint64, error) {
-	count := min(int(l.rate*l.lasts.Seconds()), int(l.limit))
-	at := func(i int) time.Time { return start.Add(time.Duration(float64(i) / l.rate * float64(time.Second))) }
-	due := make(chan int, count) // never blocks the pacer
+	count := uint64(min(l.rate*l.lasts.Seconds(), float64(l.limit)))
+	at := func(i uint64) time.Time { return start.Add(time.Duration(float64(i) / l.rate * float64(time.Second))) }
+	due := make(chan uint64, count) // never blocks the pacer
 	perConn := make([][]time.Duration, len(c.conns))
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(due)
-		for i := 0; i < count && gctx.Err() == nil; {
+		for i := uint64(0); i < count && gctx.Err() == nil; {
 			if wait := time.Until(at(i)); wait > 0 {
 				pause(wait)
 				continue
@@ -170,7 +170,7 @@ func (c *client) open(ctx context.Context, l load, start time.Time) ([]time.Dura
 		g.Go(func() error {
 			for i := range due {
 				n := req.events()
-				req.stamp(mark{run: l.run, seq: uint64(i) * n, sent: int64(at(i).Sub(l.epoch))})
+				req.stamp(mark{run: l.run, seq: i * n, sent: int64(at(i).Sub(l.epoch))})
 				if err := nc.roundTrip(req.wire); err != nil {
 					return err
 				}

@@ -23,7 +23,7 @@ import (
 func TestMarkRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := mark{
-			run:  rapid.Uint32Range(0, 999_999).Draw(t, "run"),
+			run:  rapid.Uint64Range(0, 999_999).Draw(t, "run"),
 			seq:  rapid.Uint64Range(0, 999_999_999_999).Draw(t, "seq"),
 			sent: rapid.Int64Min(0).Draw(t, "sent"),
 		}

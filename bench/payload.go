@@ -23,7 +23,7 @@ const (
 
 // mark is what an event tells about itself.
 type mark struct {
-	run  uint32 // the slice that it was sent in
+	run  uint64 // the slice that it was sent in
 	seq  uint64 // its number within the slice, from 0
 	sent int64  // nanoseconds since the lab's start
 }
@@ -32,12 +32,12 @@ type mark struct {
 func putMark(dst []byte, m mark) {
 	putID(dst, m)
 	dst[runDigits+1+seqDigits] = '-'
-	putDigits(dst[runDigits+1+seqDigits+1:markWidth], uint64(m.sent))
+	putDigits(dst[runDigits+1+seqDigits+1:markWidth], uint64(m.sent)) //nolint:gosec // a time since the start is not negative
 }
 
 // putID writes the part of m that is unique to the event.
 func putID(dst []byte, m mark) {
-	putDigits(dst[:runDigits], uint64(m.run))
+	putDigits(dst[:runDigits], m.run)
 	dst[runDigits] = '-'
 	putDigits(dst[runDigits+1:runDigits+1+seqDigits], m.seq)
 }
@@ -57,7 +57,7 @@ func getMark(b []byte) (mark, bool) {
 	run, ok1 := getDigits(b[:runDigits])
 	seq, ok2 := getDigits(b[runDigits+1 : runDigits+1+seqDigits])
 	sent, ok3 := getDigits(b[runDigits+1+seqDigits+1 : markWidth])
-	return mark{run: uint32(run), seq: seq, sent: int64(sent)}, ok1 && ok2 && ok3
+	return mark{run: run, seq: seq, sent: int64(sent)}, ok1 && ok2 && ok3 //nolint:gosec // putMark wrote it from an int64
 }
 
 func getDigits(b []byte) (v uint64, ok bool) {

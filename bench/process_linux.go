@@ -69,6 +69,7 @@ func inMemory(dir string) bool {
 	if syscall.Statfs(dir, &st) != nil {
 		return false
 	}
-	kind := uint32(st.Type)
+	// The type's width differs between architectures; 32 bits carry the number.
+	kind := uint64(st.Type) & 0xffffffff //nolint:gosec // see above
 	return kind == tmpfs || kind == ramfs
 }

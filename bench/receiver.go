@@ -36,7 +36,7 @@ type receiver struct {
 
 // tally counts the events of one slice.
 type tally struct {
-	run  uint32
+	run  uint64
 	gate chan struct{} // see load.gate
 	// took is the time from sent to received in nanoseconds by sequence
 	// number, 0 for what has not arrived.
@@ -119,7 +119,7 @@ func (t *tally) book(m mark, now int64) {
 }
 
 // begin starts counting a slice; what arrives late from another is ignored.
-func (r *receiver) begin(run uint32, gate chan struct{}) *tally {
+func (r *receiver) begin(run uint64, gate chan struct{}) *tally {
 	t := &tally{run: run, gate: gate, took: make([]atomic.Int64, maxTally)}
 	r.tally.Store(t)
 	return t

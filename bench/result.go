@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -75,13 +76,9 @@ func WriteJSON(w io.Writer, results []Result) error {
 
 // WriteTable writes results as a table, for people.
 func WriteTable(w io.Writer, results []Result) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	var err error
-	row := func(cells ...string) {
-		if err == nil {
-			_, err = fmt.Fprintln(tw, strings.Join(cells, "\t"))
-		}
-	}
+	var b bytes.Buffer // writing to it cannot fail
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) { _, _ = fmt.Fprintln(tw, strings.Join(cells, "\t")) }
 	row("METRIC", "INTERTIE", "BASELINE", "UNIT", "RATIO", "WANT", "")
 	for _, r := range results {
 		verdict := ""
@@ -93,10 +90,13 @@ func WriteTable(w io.Writer, results []Result) error {
 		}
 		row(r.Metric, number(r.Value), number(r.Baseline), r.Unit, number(r.Ratio), r.goal(), verdict)
 	}
-	if err == nil {
-		err = tw.Flush()
+	_ = tw.Flush()
+	for line := range bytes.Lines(b.Bytes()) {
+		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(line, " \n")); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func (r Result) goal() string {
@@ -121,10 +121,10 @@ func number(v *float64) string {
 	switch a := math.Abs(*v); {
 	case a >= 100:
 		return thousands(*v)
-	case a >= 10:
-		return strconv.FormatFloat(*v, 'f', 1, 64)
 	case a == math.Trunc(a):
 		return strconv.FormatFloat(*v, 'f', 0, 64)
+	case a >= 10:
+		return strconv.FormatFloat(*v, 'f', 1, 64)
 	default:
 		return strconv.FormatFloat(*v, 'f', 2, 64)
 	}

@@ -20,12 +20,12 @@ func TestWriteTable(t *testing.T) {
 	if err := WriteTable(&b, samples); err != nil {
 		t.Fatal(err)
 	}
-	want := `METRIC   INTERTIE   BASELINE  UNIT      RATIO  WANT     
+	want := `METRIC   INTERTIE   BASELINE  UNIT      RATIO  WANT
 publish  21,234     40,000    events/s  0.53   ≥ 0.50   met
 grow     4          1.50      µs        2.67   ≤ 2      MISSED
 memory   64.2       –         MB        –      ≤ 80 MB  met
-peak     1,234,567  –         MB        –               
-untold   –          –         MB        –      ≤ 80 MB  
+peak     1,234,567  –         MB        –
+untold   –          –         MB        –      ≤ 80 MB
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)

@@ -95,7 +95,7 @@ func kill(t *testing.T, dir string) (events, retries []int) {
 		} else {
 			retries = append(retries, id)
 		}
-		if deadline == nil {
+		if deadline == nil && len(events) > 0 && len(retries) > 0 {
 			timer := time.NewTimer(50*time.Millisecond + time.Duration(rand.IntN(300))*time.Millisecond)
 			deadline = timer.C
 			go func() {

@@ -51,12 +51,6 @@ func decodeDeliveries(rec []byte) (time.Time, []Delivery, error) {
 	return ready, ds, nil
 }
 
-// readyTime reads no more than the head of a record of deliveries.
-func readyTime(rec []byte) (time.Time, error) {
-	_, ready, _, err := openRecord(rec, deliveryRecord)
-	return ready, err
-}
-
 func openRecord(rec []byte, want recordKind) (r reader, ready time.Time, n int, err error) {
 	if len(rec) < 2 {
 		return r, ready, 0, fmt.Errorf("%w: %d bytes", errMalformed, len(rec))

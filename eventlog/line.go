@@ -2,23 +2,14 @@ package eventlog
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
 	// nearWait is how soon a delivery must be due to wait in memory.
 	nearWait = 10 * time.Second
-	// holdWait is how long a reader holds a record that is not ready. For
-	// longer it puts the record back and sleeps without it, which costs no
-	// heartbeats; it comes back holdSlack early.
-	holdWait  = 2 * time.Second
-	holdSlack = time.Second
-	// readAhead is how many records a reader takes at once when many are ready.
-	readAhead = 16
 	// dueBatch is the most deliveries from memory in one batch.
 	dueBatch = 512
 	// rewritesWaiting bounds the groups that wait to be written to another
@@ -64,7 +55,8 @@ func (n *line) run(ctx context.Context, handle func(DeliveryBatch)) error {
 	ready := make(chan arrival)
 	rewrites := make(chan rewrite, rewritesWaiting)
 	for _, q := range n.sources {
-		g.Go(func() error { return n.read(ctx, q, ready) })
+		r := newTierReader(n.log, q)
+		g.Go(func() error { return r.run(ctx, ready) })
 	}
 	g.Go(func() error { return n.rewrite(ctx, rewrites) })
 	g.Go(func() error { return n.dispatch(ctx, ready, rewrites, handle) })
@@ -154,68 +146,4 @@ func (n *line) rewrite(ctx context.Context, rewrites <-chan rewrite) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// read feeds the records of one queue to the dispatcher as they become ready.
-func (n *line) read(ctx context.Context, q *queue, ready chan<- arrival) error {
-	ahead := 1
-	for ctx.Err() == nil {
-		msgs, err := fetch(ctx, q.consumer, ahead)
-		wait := n.pass(ctx, q, msgs, ready)
-		switch {
-		case wait > 0:
-			ahead = 1
-			sleep(ctx, wait)
-		case isClosed(err):
-			return fmt.Errorf("read %s: %w", q.name, err)
-		case err != nil:
-			sleep(ctx, recoverDelay) // a leader moved, or the connection is lost
-		case len(msgs) > 0:
-			ahead = min(2*ahead, readAhead)
-		}
-	}
-	return ctx.Err()
-}
-
-// pass hands the ready ones of msgs to the dispatcher. At the first that is not
-// ready for a while it puts that and the rest back and returns how long to sleep.
-func (n *line) pass(ctx context.Context, q *queue, msgs []jetstream.Msg, out chan<- arrival) time.Duration {
-	// Taken at once: the last of them may have to wait for all the others.
-	taken := make([]*held, len(msgs))
-	for i, msg := range msgs {
-		taken[i] = q.ledger.take(msg)
-	}
-	var pause time.Duration
-	for i, msg := range msgs {
-		h := taken[i]
-		if h == nil {
-			continue
-		}
-		ready, ds, err := decodeDeliveries(msg.Data())
-		if err != nil {
-			n.log.unreadable(q, h, err)
-			continue
-		}
-		wait := ready.Sub(n.log.opts.Now())
-		switch {
-		case ctx.Err() != nil:
-			h.putBack(0)
-			continue
-		case pause > 0 || wait > holdWait:
-			h.putBack(max(wait-holdSlack, 0))
-			if pause == 0 {
-				pause = wait - holdSlack
-			}
-			continue
-		case wait > 0 && !sleep(ctx, wait):
-			h.putBack(0)
-			continue
-		}
-		select {
-		case out <- arrival{h, ds}:
-		case <-ctx.Done():
-			h.putBack(0)
-		}
-	}
-	return pause
 }

@@ -48,10 +48,13 @@ func TestRetriesComeOutWhenDueAndNeverBefore(t *testing.T) {
 		// Up to twice the longest tier, and some that are due already.
 		ds = append(ds, delivery(i, began.Add(time.Duration(rand.Int64N(1100)-50)*time.Millisecond)))
 	}
+	var slowest time.Duration // what one write costs on this machine now
 	for some := range slices.Chunk(ds, 37) {
+		before := time.Now()
 		if err := n.Retry(t.Context(), some); err != nil {
 			t.Fatal(err)
 		}
+		slowest = max(slowest, time.Since(before))
 	}
 	seen := make(map[int]bool)
 	var late time.Duration
@@ -70,9 +73,10 @@ func TestRetriesComeOutWhenDueAndNeverBefore(t *testing.T) {
 			t.Fatal(diff)
 		}
 	}
-	t.Logf("the latest was %v late", late)
-	if late > 2*time.Second { // a machine shared by others; the logic itself is late by milliseconds
-		t.Errorf("late by %v", late)
+	t.Logf("the latest was %v late, the slowest write took %v", late, slowest)
+	// What is out of its tier early is written again, up to three times.
+	if late > 200*time.Millisecond+10*slowest {
+		t.Errorf("late by %v where a write takes %v", late, slowest)
 	}
 	for _, tier := range []string{"0", "20", "100", "500"} {
 		eventually(t, "tier "+tier+" to be empty", func() bool { return records(t, n, "INTERTIE_RETRY_"+tier) == 0 })
@@ -231,4 +235,24 @@ func TestDeadLettersComeInOrderWhenDue(t *testing.T) {
 		}
 	}
 	eventually(t, "the queue to shrink", func() bool { return records(t, n, "INTERTIE_DEADLETTER") == 0 })
+}
+
+// A reader that sleeps on its first record must wake up for it, and must not be
+// led to sleep longer by one behind it.
+func TestParkedRetriesComeInTime(t *testing.T) {
+	t.Parallel()
+	n := start(t, t.TempDir(), eventlog.Options{Tiers: []time.Duration{400 * time.Millisecond, time.Hour}})
+	out, _ := consumeRetries(t, n)
+	for i := range 3 {
+		due := time.Now().Add(450 * time.Millisecond)
+		if err := n.Retry(t.Context(), deliveries(2*i, 1, due)); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Retry(t.Context(), deliveries(2*i+1, 1, due.Add(time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		if o := within(t, out, "a parked retry"); number(o.ID) != 2*i || o.at.Before(due) {
+			t.Fatalf("retry %d came, %v early", number(o.ID), due.Sub(o.at))
+		}
+	}
 }
