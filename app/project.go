@@ -21,16 +21,17 @@ import (
 // store, so when a management call returns, publishing and delivery already do
 // what it said.
 type projection struct {
-	store      *store.Store
-	authorizer *access.Authorizer
-	directory  *directory
-	table      *publish.Table
-	publishing *publish.Metrics
-	dispatcher *deliver.Dispatcher
-	targets    func(url string) destination.Target
-	blobs      *blobStores
-	expiry     *expiry
-	logger     *slog.Logger
+	store        *store.Store
+	authorizer   *access.Authorizer
+	directory    *directory
+	table        *publish.Table
+	publishing   *publish.Metrics
+	dispatcher   *deliver.Dispatcher
+	targets      func(url string) destination.Target
+	blobs        *blobStores
+	expiry       *expiry
+	certificates *certificates
+	logger       *slog.Logger
 }
 
 // observe applies one transaction. Several of its changes may concern the same
@@ -85,6 +86,7 @@ func (p *projection) observe(changes []store.Change) {
 	for _, id := range namespaces {
 		if source := p.namespace(id); source != nil {
 			sources = append(sources, source)
+			p.certificates.region(source.Region)
 		}
 	}
 	if len(sources) > 0 {

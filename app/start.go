@@ -54,8 +54,8 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	hostname, _ := os.Hostname() // without a name there is one name less to answer for
 	a.hosts = newHosts(a.opts, a.listener.Addr(), hostname, proxies)
-	certs, err := a.certificates(hostname)
-	if err != nil {
+	certs := a.newCertificates(hostname)
+	if err := certs.load(); err != nil {
 		return err
 	}
 
@@ -111,7 +111,7 @@ func (a *App) Start(ctx context.Context) error {
 	table, publishing := &publish.Table{}, publish.NewMetrics(registry)
 	projection := &projection{
 		store: st, authorizer: authorizer, directory: a.directory, table: table, publishing: publishing, dispatcher: dispatcher, targets: client.Target,
-		blobs: &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: bindings}, expiry: exp, logger: a.logger,
+		blobs: &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: bindings}, expiry: exp, certificates: certs, logger: a.logger,
 	}
 	st.Observe(projection.observe)
 	if err := a.writeAdminEnv(ctx, secret); err != nil {
@@ -151,14 +151,13 @@ func (a *App) Start(ctx context.Context) error {
 		draining: &a.draining,
 	}
 
+	a.supervise(ctx, "certificates", certs.run)
 	a.supervise(ctx, "expiry", exp.run)
 	a.supervise(ctx, "delivery", dispatcher.Run)
 	if err := a.serveProfiles(); err != nil {
 		return err
 	}
-	if err := a.serve(front, certs, pub); err != nil {
-		return err
-	}
+	a.serve(front, certs, pub)
 	return a.announce()
 }
 
@@ -180,23 +179,20 @@ func (a *App) sealer() (*store.Sealer, error) {
 	return store.NewSealer(key)
 }
 
-// certificates makes sure that the local authority is there, whatever
-// certificate is served: ca.pem is part of what the data folder promises.
-func (a *App) certificates(hostname string) (pki.Certs, error) {
+func (a *App) newCertificates(hostname string) *certificates {
 	extra := append([]string(nil), a.opts.AllowedHosts...)
 	for name := range a.hosts.names {
 		extra = append(extra, name)
 	}
-	certs, err := pki.Ensure(a.opts.Data, pki.Names{
-		Hostname: hostname, Extra: extra, PublishDomain: a.opts.PublishDomain, Regions: a.opts.Regions,
-	}, a.now())
-	if err != nil {
-		return pki.Certs{}, err
+	c := &certificates{
+		dir: a.opts.Data, ownCert: a.opts.TLSCert, ownKey: a.opts.TLSKey, now: a.now, logger: a.logger,
+		names:   pki.Names{Hostname: hostname, Extra: extra, PublishDomain: a.opts.PublishDomain},
+		regions: make(map[string]bool), changed: make(chan struct{}, 1),
 	}
-	if a.opts.TLSCert != "" {
-		certs.CertFile, certs.KeyFile = a.opts.TLSCert, a.opts.TLSKey
+	for _, r := range a.opts.Regions {
+		c.regions[r] = true
 	}
-	return certs, nil
+	return c
 }
 
 func (a *App) listen() error {
@@ -236,14 +232,9 @@ func ignoreClosed(err error) error {
 
 // serve starts the HTTP servers. What is pushed last is undone first: new
 // publishes are refused before anything else ends.
-func (a *App) serve(f *front, certs pki.Certs, pub *publish.Handler) error {
-	cert, err := tls.LoadX509KeyPair(certs.CertFile, certs.KeyFile)
-	if err != nil {
-		return fmt.Errorf("load the server certificate: %w", err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+func (a *App) serve(f *front, certs *certificates, pub *publish.Handler) {
 	server := newServer(f, a.logger)
-	a.serveOn(server, "https", func() error { return server.Serve(tls.NewListener(a.listener, config)) })
+	a.serveOn(server, "https", func() error { return server.Serve(tls.NewListener(a.listener, certs.tlsConfig())) })
 	if a.plainListener != nil {
 		plain := *f
 		plain.plain = true
@@ -251,7 +242,6 @@ func (a *App) serve(f *front, certs pki.Certs, pub *publish.Handler) error {
 		a.serveOn(plainServer, "http", func() error { return plainServer.Serve(a.plainListener) })
 	}
 	a.undo("publishing", func(context.Context) error { pub.Drain(); return nil })
-	return nil
 }
 
 func (a *App) serveOn(server *http.Server, name string, run func() error) {

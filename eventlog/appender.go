@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,6 +46,10 @@ type appenderOptions struct {
 // appender is the group commit: whatever waits while earlier records are being
 // synced becomes one record, with one sync. It is owned by its queue, which
 // calls close.
+//
+// A record costs ten times what an event in it costs. Callers that were answered
+// together come back one after the other, and the first of them would get a
+// record to itself; so a record also waits for company, see gather.
 type appender struct {
 	js   jetstream.JetStream
 	opts appenderOptions
@@ -57,7 +62,12 @@ type appender struct {
 	waiting []*call
 	closed  bool
 
-	wake    chan struct{} // cap 1: waiting or closed changed
+	// usual is the moving average of calls to a record, in 16ths. The commit
+	// goroutine writes it.
+	usual   atomic.Int64
+	settled atomic.Int64 // moving average of the time to an answer, in ns
+
+	wake    chan struct{} // cap 1: somebody waits, enough do, or closed changed
 	flights chan flight   // in the order they were published
 	slots   chan struct{} // one per record in flight
 	stopped sync.WaitGroup
@@ -77,6 +87,7 @@ type call struct {
 type flight struct {
 	calls  []*call
 	record []byte
+	sent   time.Time
 	future jetstream.PubAckFuture
 }
 
@@ -117,8 +128,11 @@ func (a *appender) append(ctx context.Context, subject string, entries, size int
 		return ErrClosed
 	}
 	a.waiting = append(a.waiting, c)
+	n := len(a.waiting)
 	a.mu.Unlock()
-	a.signal()
+	if n == 1 || n == a.enough() {
+		a.signal()
+	}
 	select {
 	case err := <-c.done:
 		return err
@@ -146,9 +160,12 @@ func (a *appender) signal() {
 // commit turns waiting calls into records until the appender is closed.
 func (a *appender) commit() {
 	defer close(a.flights)
+	linger := time.NewTimer(0)
+	defer linger.Stop()
 	for range a.wake {
 		for {
 			a.slots <- struct{}{}
+			a.gather(linger)
 			calls, closed := a.take()
 			if len(calls) == 0 {
 				<-a.slots
@@ -161,6 +178,40 @@ func (a *appender) commit() {
 		}
 	}
 }
+
+// maxLinger bounds what a caller may lose by waiting for company.
+const maxLinger = time.Millisecond
+
+// enough is how many waiting calls are worth a record at once: three quarters of
+// what records usually have. It is at most 1 while callers come one at a time.
+func (a *appender) enough() int { return int(a.usual.Load() * 3 / 4 / 16) }
+
+// gather waits until enough calls wait, or as long as JetStream usually takes
+// to answer a record, whichever comes first. So nobody waits for company that
+// does not use to come, nor longer for it than for the disk.
+func (a *appender) gather(timer *time.Timer) {
+	enough := a.enough()
+	if enough <= 1 {
+		return
+	}
+	timer.Reset(min(maxLinger, time.Duration(a.settled.Load())))
+	for {
+		a.mu.Lock()
+		n, closed := len(a.waiting), a.closed
+		a.mu.Unlock()
+		if n == 0 || n >= enough || closed {
+			return
+		}
+		select {
+		case <-a.wake:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// average moves avg an eighth of the way towards v.
+func average(avg *atomic.Int64, v int64) { avg.Store(avg.Load() + (v-avg.Load())/8) }
 
 // take removes the calls of the next record: the first that waits, and those
 // behind it that go to the same subject and fit.
@@ -187,6 +238,7 @@ func (a *appender) take() (calls []*call, closed bool) {
 		entries += c.entries
 	}
 	a.waiting = rest
+	average(&a.usual, int64(len(calls))*16)
 	return calls, a.closed
 }
 
@@ -207,7 +259,7 @@ func (a *appender) publish(calls []*call) {
 		a.buffers.put(c.data)
 		c.data = nil
 	}
-	f := flight{calls: calls, record: rec}
+	f := flight{calls: calls, record: rec, sent: time.Now()}
 	var err error
 	f.future, err = a.js.PublishMsgAsync(&nats.Msg{Subject: calls[0].subject, Data: rec})
 	if err != nil {
@@ -226,6 +278,7 @@ func (a *appender) settle() {
 		var err error
 		select {
 		case <-f.future.Ok():
+			average(&a.settled, int64(time.Since(f.sent)))
 			a.met.appended(f.calls, len(f.record))
 			a.buffers.put(f.record)
 		case e := <-f.future.Err():

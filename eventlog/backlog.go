@@ -82,7 +82,7 @@ func (b *backlogs) getLocked(sub resource.UID) *backlog {
 	if !ok {
 		s = &backlog{
 			subject: backlogSubject + sub.String(),
-			ledger:  newLedger(b.queue.ledger.conn),
+			ledger:  newLedger(b.queue.ledger.conn, func() {}),
 			changed: make(chan struct{}, 1),
 		}
 		b.subs[sub] = s

@@ -18,11 +18,14 @@ import (
 // It keeps a record's reply subject only, never its bytes.
 type ledger struct {
 	conn *nats.Conn
+	// full is called when truncateBytes more are done.
+	full func()
 
 	// mu protects the fields below.
 	mu   sync.Mutex
 	held map[uint64]*held // by stream sequence
 	done bool             // a record was finished since moved was asked
+	size int              // bytes finished since full was called
 }
 
 // held is one record. It is finished when as many parts are released as were
@@ -30,6 +33,7 @@ type ledger struct {
 type held struct {
 	ledger *ledger
 	seq    uint64
+	size   int // bytes
 	parts  atomic.Int32
 
 	// Protected by ledger.mu.
@@ -38,8 +42,8 @@ type held struct {
 	ended bool
 }
 
-func newLedger(conn *nats.Conn) *ledger {
-	return &ledger{conn: conn, held: make(map[uint64]*held)}
+func newLedger(conn *nats.Conn, full func()) *ledger {
+	return &ledger{conn: conn, full: full, held: make(map[uint64]*held)}
 }
 
 // take enters a record with one part. It returns nil for a record that is
@@ -56,7 +60,7 @@ func (l *ledger) take(msg jetstream.Msg) *held {
 		h.reply, h.beat = msg.Reply(), time.Now()
 		return nil
 	}
-	h := &held{ledger: l, seq: meta.Sequence.Stream, reply: msg.Reply(), beat: time.Now()}
+	h := &held{ledger: l, seq: meta.Sequence.Stream, size: len(msg.Data()), reply: msg.Reply(), beat: time.Now()}
 	h.parts.Store(1)
 	l.held[h.seq] = h
 	return h
@@ -104,10 +108,19 @@ func (h *held) end(word []byte, done bool) {
 	}
 	h.ended = true
 	delete(l.held, h.seq)
-	l.done = l.done || done
+	full := false
+	if done {
+		l.done = true
+		if l.size += h.size; l.size >= truncateBytes {
+			l.size, full = 0, true
+		}
+	}
 	reply := h.reply
 	l.mu.Unlock()
 	_ = l.conn.Publish(reply, word)
+	if full {
+		l.full()
+	}
 }
 
 // heartbeat tells the server about each record held since before, and of which

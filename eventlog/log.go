@@ -60,6 +60,7 @@ type Log struct {
 	queues      []*queue // all of them
 	registered  bool     // met, with Options.Registerer
 
+	full    chan struct{} // cap 1: much is done, truncate now
 	stop    context.CancelFunc
 	upkeep  sync.WaitGroup
 	closing sync.Once
@@ -72,7 +73,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (_ *Log, err e
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{js: js, opts: o, met: newMetrics(), stop: func() {}}
+	l := &Log{js: js, opts: o, met: newMetrics(), full: make(chan struct{}, 1), stop: func() {}}
 	defer func() {
 		if err != nil {
 			l.Close()
@@ -153,7 +154,7 @@ func (l *Log) heartbeat(ctx context.Context) {
 // truncate is the janitor: it cuts off what is done.
 func (l *Log) truncate(ctx context.Context) {
 	failing := make(map[string]bool) // report a failure once, not every second
-	for sleep(ctx, l.opts.TruncateEvery) {
+	for l.untilTruncation(ctx) {
 		for _, q := range l.queues {
 			err := q.truncate(ctx)
 			if err != nil && !failing[q.name] && ctx.Err() == nil {
@@ -161,6 +162,32 @@ func (l *Log) truncate(ctx context.Context) {
 			}
 			failing[q.name] = err != nil
 		}
+	}
+}
+
+// truncateBytes is how much may be done before it is cut off ahead of time:
+// nats-server keeps the blocks it wrote last in memory until they are cut off.
+const truncateBytes = 16 << 20
+
+// untilTruncation waits for the next round and reports whether ctx is alive.
+func (l *Log) untilTruncation(ctx context.Context) bool {
+	t := time.NewTimer(l.opts.TruncateEvery)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-l.full:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fill wakes the janitor early.
+func (l *Log) fill() {
+	select {
+	case l.full <- struct{}{}:
+	default:
 	}
 }
 

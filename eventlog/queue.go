@@ -53,7 +53,7 @@ func (l *Log) openQueue(ctx context.Context, name, stream, subject string, o app
 			return nil, fmt.Errorf("open consumer of stream %s: %w", stream, err)
 		}
 	}
-	q.ledger = newLedger(l.js.Conn())
+	q.ledger = newLedger(l.js.Conn(), l.fill)
 	q.appender = newAppender(l.js, o, q.met)
 	return q, nil
 }

@@ -75,6 +75,7 @@ func (c *serveCmd) options() app.Options {
 
 // Run serves until a signal or a failure.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
+	tuneMemory()
 	o := c.options()
 	o.Logger = c.logger(s.err)
 	if err := o.Validate(); err != nil {

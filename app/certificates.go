@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/intertie/intertie/pki"
+)
+
+// certificates serves the TLS certificate and keeps it good: it is issued anew
+// before it ends, and, with a publish domain, when a region appears whose
+// wildcard it lacks (a wildcard covers one label). An operator's own
+// certificate is read again at the same times, so it can be replaced in place.
+type certificates struct {
+	dir   string
+	names pki.Names
+	// own holds the operator's files, if any.
+	ownCert, ownKey string
+	now             func() time.Time
+	logger          *slog.Logger
+
+	current atomic.Pointer[tls.Certificate]
+	mu      sync.Mutex // protects regions
+	regions map[string]bool
+	changed chan struct{}
+}
+
+// certificateCheck is how often files are looked at again.
+const certificateCheck = 6 * time.Hour
+
+func (c *certificates) load() error {
+	names := c.names
+	c.mu.Lock()
+	names.Regions = slices.Sorted(maps.Keys(c.regions))
+	c.mu.Unlock()
+	// The local authority is made in any case: ca.pem is part of what a data
+	// folder promises.
+	files, err := pki.Ensure(c.dir, names, c.now())
+	if err != nil {
+		return err
+	}
+	if c.ownCert != "" {
+		files.CertFile, files.KeyFile = c.ownCert, c.ownKey
+	}
+	cert, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+	if err != nil {
+		return fmt.Errorf("load the server certificate: %w", err)
+	}
+	c.current.Store(&cert)
+	return nil
+}
+
+// region makes the certificate good for endpoints in a region. It returns at
+// once; the certificate follows within milliseconds.
+func (c *certificates) region(name string) {
+	if c.names.PublishDomain == "" {
+		return
+	}
+	c.mu.Lock()
+	known := c.regions[name]
+	c.regions[name] = true
+	c.mu.Unlock()
+	if known {
+		return
+	}
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run looks after the certificate until ctx ends. When it cannot be renewed the
+// one there is goes on being served.
+func (c *certificates) run(ctx context.Context) error {
+	tick := time.NewTicker(certificateCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-c.changed:
+		}
+		if err := c.load(); err != nil {
+			c.logger.Error("the server certificate could not be renewed; the present one stays in use", "error", err)
+		}
+	}
+}
+
+func (c *certificates) tlsConfig() *tls.Config {
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+	}
+}
