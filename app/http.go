@@ -116,18 +116,24 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // the client is gone: nobody left to tell
 }
 
-// newServer returns a server with limits against clients that never finish. A
-// management call may take long, because an endpoint is asked for its consent.
+// newServer returns a server with limits against clients that never finish.
+// Each limit that is set costs a timer per request, so there is one for what is
+// read. What is written needs none here: see [newManagementServer].
 func newServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute,
-		WriteTimeout:      5 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(serverLog{logger}, "", 0),
+		Handler:        h,
+		ReadTimeout:    time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       log.New(serverLog{logger}, "", 0),
 	}
+}
+
+// newManagementServer also limits the writing of answers, which may be large
+// lists. A call may take long, because an endpoint is asked for its consent.
+func newManagementServer(h http.Handler, logger *slog.Logger) *http.Server {
+	s := newServer(h, logger)
+	s.WriteTimeout = 5 * time.Minute
+	return s
 }
 
 // serverLog takes what net/http has to say: mostly clients that broke off.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -233,7 +234,7 @@ func ignoreClosed(err error) error {
 // serve starts the HTTP servers. What is pushed last is undone first: new
 // publishes are refused before anything else ends.
 func (a *App) serve(f *front, certs *certificates, pub *publish.Handler) {
-	server := newServer(f, a.logger)
+	server := newManagementServer(f, a.logger)
 	a.serveOn(server, "https", func() error { return server.Serve(tls.NewListener(a.listener, certs.tlsConfig())) })
 	if a.plainListener != nil {
 		plain := *f
@@ -244,6 +245,11 @@ func (a *App) serve(f *front, certs *certificates, pub *publish.Handler) {
 	a.undo("publishing", func(context.Context) error { pub.Drain(); return nil })
 }
 
+// requestPatience is how long a stop waits for requests under way. A handshake
+// with an endpoint that hangs may hold one for longer than the stop may take,
+// and deliveries need the time more.
+const requestPatience = 5 * time.Second
+
 func (a *App) serveOn(server *http.Server, name string, run func() error) {
 	ended := make(chan struct{})
 	go func() {
@@ -253,9 +259,11 @@ func (a *App) serveOn(server *http.Server, name string, run func() error) {
 		}
 	}()
 	a.undo(name, func(ctx context.Context) error {
-		err := server.Shutdown(ctx)
+		patient, cancel := context.WithTimeout(ctx, requestPatience)
+		defer cancel()
+		err := server.Shutdown(patient)
 		if err != nil {
-			err = errors.Join(err, server.Close())
+			err = server.Close() // cancels the requests that are left
 		}
 		<-ended
 		return err

@@ -60,10 +60,11 @@ type appender struct {
 	// mu protects the fields below.
 	mu      sync.Mutex
 	waiting []*call
+	present int // callers that wait or whose record is under way
 	closed  bool
 
-	// usual is the moving average of calls to a record, in 16ths. The commit
-	// goroutine writes it.
+	// usual is the moving average of callers present when a record is made, in
+	// 16ths. The commit goroutine writes it.
 	usual   atomic.Int64
 	settled atomic.Int64 // moving average of the time to an answer, in ns
 
@@ -76,7 +77,7 @@ type appender struct {
 // call is what one caller appends; it stays together in one record.
 type call struct {
 	subject string
-	data    []byte // entries, encoded
+	buf     []byte // room for a header, then the entries, encoded
 	entries int
 	ready   time.Time // see the record header; zero: at once
 	weight  int64     // its share of the appender's room
@@ -87,6 +88,7 @@ type call struct {
 type flight struct {
 	calls  []*call
 	record []byte
+	buf    []byte // that record lies in
 	sent   time.Time
 	future jetstream.PubAckFuture
 }
@@ -118,7 +120,7 @@ func (a *appender) append(ctx context.Context, subject string, entries, size int
 		return err
 	}
 	c := &call{
-		subject: subject, data: encode(a.buffers.get(size)), entries: entries, ready: ready,
+		subject: subject, buf: encode(a.buffers.get(headerSize + size)[:headerSize]), entries: entries, ready: ready,
 		weight: weight, done: make(chan error, 1),
 	}
 	a.mu.Lock()
@@ -128,6 +130,7 @@ func (a *appender) append(ctx context.Context, subject string, entries, size int
 		return ErrClosed
 	}
 	a.waiting = append(a.waiting, c)
+	a.present++
 	n := len(a.waiting)
 	a.mu.Unlock()
 	if n == 1 || n == a.enough() {
@@ -183,7 +186,7 @@ func (a *appender) commit() {
 const maxLinger = time.Millisecond
 
 // enough is how many waiting calls are worth a record at once: three quarters of
-// what records usually have. It is at most 1 while callers come one at a time.
+// those that are usually there. It is 0 while callers come one at a time.
 func (a *appender) enough() int { return int(a.usual.Load() * 3 / 4 / 16) }
 
 // gather waits until enough calls wait, or as long as JetStream usually takes
@@ -229,37 +232,26 @@ func (a *appender) take() (calls []*call, closed bool) {
 			rest = append(rest, c)
 			continue
 		}
-		if len(calls) > 0 && (bytes+len(c.data) > a.opts.recordBytes || entries+c.entries > a.opts.recordEntries) {
+		if len(calls) > 0 && (bytes+len(c.data()) > a.opts.recordBytes || entries+c.entries > a.opts.recordEntries) {
 			rest = append(rest, a.waiting[i:]...)
 			break
 		}
 		calls = append(calls, c)
-		bytes += len(c.data)
+		bytes += len(c.data())
 		entries += c.entries
 	}
 	a.waiting = rest
-	average(&a.usual, int64(len(calls))*16)
+	average(&a.usual, int64(a.present)*16)
 	return calls, a.closed
 }
 
+// data returns the encoded entries.
+func (c *call) data() []byte { return c.buf[headerSize:] }
+
 // publish sends one record. It holds a slot, which settle gives back.
 func (a *appender) publish(calls []*call) {
-	size, entries := headerSize, 0
-	ready := calls[0].ready
-	for _, c := range calls {
-		size += len(c.data)
-		entries += c.entries
-		if c.ready.Before(ready) {
-			ready = c.ready
-		}
-	}
-	rec := appendHeader(a.buffers.get(size), a.opts.kind, ready, entries)
-	for _, c := range calls {
-		rec = append(rec, c.data...)
-		a.buffers.put(c.data)
-		c.data = nil
-	}
-	f := flight{calls: calls, record: rec, sent: time.Now()}
+	rec, buf := a.record(calls)
+	f := flight{calls: calls, record: rec, buf: buf, sent: time.Now()}
 	var err error
 	f.future, err = a.js.PublishMsgAsync(&nats.Msg{Subject: calls[0].subject, Data: rec})
 	if err != nil {
@@ -267,6 +259,36 @@ func (a *appender) publish(calls []*call) {
 		return
 	}
 	a.flights <- f // never blocks: as many as there are slots
+}
+
+// record joins calls to one record, which lies in buf. A call that has a record
+// to itself, as large batches do, gets its header written in front of it.
+func (a *appender) record(calls []*call) (rec, buf []byte) {
+	size, entries := headerSize, 0
+	ready := calls[0].ready
+	for _, c := range calls {
+		size += len(c.data())
+		entries += c.entries
+		if c.ready.Before(ready) {
+			ready = c.ready
+		}
+	}
+	var space [headerSize]byte
+	header := appendHeader(space[:0], a.opts.kind, ready, entries)
+	if len(calls) == 1 {
+		buf = calls[0].buf
+		calls[0].buf = nil
+		start := headerSize - len(header)
+		copy(buf[start:], header)
+		return buf[start:], buf
+	}
+	buf = append(a.buffers.get(size), header...)
+	for _, c := range calls {
+		buf = append(buf, c.data()...)
+		a.buffers.put(c.buf)
+		c.buf = nil
+	}
+	return buf, buf
 }
 
 // settle answers the callers of each record as JetStream answers.
@@ -280,7 +302,7 @@ func (a *appender) settle() {
 		case <-f.future.Ok():
 			average(&a.settled, int64(time.Since(f.sent)))
 			a.met.appended(f.calls, len(f.record))
-			a.buffers.put(f.record)
+			a.buffers.put(f.buf)
 		case e := <-f.future.Err():
 			err = fmt.Errorf("append to %s: %w", f.calls[0].subject, e)
 		case <-timeout.C:
@@ -293,6 +315,9 @@ func (a *appender) settle() {
 
 func (a *appender) answer(f flight, err error) {
 	<-a.slots
+	a.mu.Lock()
+	a.present -= len(f.calls)
+	a.mu.Unlock()
 	for _, c := range f.calls {
 		a.room.Release(c.weight)
 		c.done <- err

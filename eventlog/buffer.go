@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// keptClass is the largest class of buffers worth keeping, 1 MiB: rare giants
+// keptClass is the largest class of buffers worth keeping, 2 MiB: rare giants
 // would otherwise stay in the pool for good.
-const keptClass = 20
+const keptClass = 21
 
 // bufferPool keeps buffers by the power of two that they hold, since a call of
 // one event and a record of hundreds must not be handed each other's.

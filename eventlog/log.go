@@ -34,7 +34,7 @@ const (
 
 // The bounds of the group commits: see [appenderOptions].
 const (
-	eventRecordBytes    = 512 << 10
+	eventRecordBytes    = 1 << 20
 	eventRecordEntries  = 8192
 	eventWaitingBytes   = 32 << 20
 	recordBytes         = 256 << 10

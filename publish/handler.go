@@ -89,7 +89,7 @@ var (
 // ServeHTTP implements [http.Handler]. It answers every request, also those
 // that [Handler.Claims] does not claim.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := uuid.NewString()
+	id := uuid.UUID(newEventID(h.now())).String()
 	hd := w.Header()
 	hd["Api-Supported-Versions"] = supportedVersions
 	hd["X-Ms-Request-Id"] = []string{id}
