@@ -100,8 +100,8 @@ type baselineCmd struct {
 // Run is the other side of the comparison, as a process of its own.
 func (c *baselineCmd) Run(ctx context.Context, s streams) error {
 	err := bench.RunBaseline(ctx, bench.BaselineOptions{Addr: c.Addr, Forward: c.Forward, Out: s.out})
-	if ctx.Err() != nil {
-		return nil
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }

@@ -41,7 +41,9 @@ func (a account) credentials() (armclient.Credentials, error) {
 		return creds, noServerYet(folder, err)
 	}
 	// A server that runs now may be on another port than at its first start.
-	var running struct{ URL string }
+	var running struct {
+		URL string `json:"url"`
+	}
 	if text, err := os.ReadFile(filepath.Join(folder, "run.json")); err == nil &&
 		json.Unmarshal(text, &running) == nil && running.URL != "" {
 		creds.BaseURL = running.URL

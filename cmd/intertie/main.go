@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"syscall"
@@ -92,9 +93,7 @@ func run(ctx context.Context, args []string, s streams) int {
 // newParser makes the command line; defaults come from the packages.
 func newParser(c *cli, s streams) (*kong.Kong, error) {
 	vars := serveDefaults(app.DefaultOptions())
-	for name, value := range demoDefaults() {
-		vars[name] = value
-	}
+	maps.Copy(vars, demoDefaults())
 	return kong.New(c,
 		kong.Name("intertie"),
 		kong.Description("A self-hosted server that speaks the protocols of Azure Event Grid."),
@@ -129,6 +128,6 @@ func report(s streams, err error) int {
 		fmt.Fprintln(s.err, "intertie: interrupted")
 		return exitFailed
 	}
-	fmt.Fprintf(s.err, "intertie: %v\n", err)
+	fmt.Fprintf(s.err, "intertie: %v\n", oneLine(err)) // several reasons come as several lines
 	return exitFailed
 }
