@@ -86,17 +86,17 @@ type Secret struct {
 // choose: it makes each guess dear where few guesses suffice. Among 2^238
 // equally likely secrets (18 bits are in the hint) no price per guess matters,
 // while every sign-in would have to pay it.
-func NewSecret(displayName string, start, end time.Time) (clear string, s Secret) {
+func NewSecret(displayName string, start, end time.Time) (plain string, s Secret) {
 	var b [secretBytes]byte
 	rand.Read(b[:])
-	clear = secretPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	plain = secretPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 	s = Secret{
 		KeyID: uuid.NewString(), Salt: make([]byte, saltBytes), DisplayName: displayName,
-		Hint: clear[:hintLength], Start: start.UTC(), End: end.UTC(),
+		Hint: plain[:hintLength], Start: start.UTC(), End: end.UTC(),
 	}
 	rand.Read(s.Salt)
-	s.Hash = hashSecret(clear, s.Salt)
-	return clear, s
+	s.Hash = hashSecret(plain, s.Salt)
+	return plain, s
 }
 
 // LogValue keeps hash and salt out of logs.
@@ -104,13 +104,13 @@ func (s Secret) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("key_id", s.KeyID), slog.Time("end", s.End))
 }
 
-// VerifySecret reports whether clear is a secret of p that is valid at now. The
+// VerifySecret reports whether plain is a secret of p that is valid at now. The
 // error matches [ErrSecretExpired] when it is the right secret at the wrong
 // time, else [ErrSecretWrong]. A secret without End never expires.
-func (p ServicePrincipal) VerifySecret(clear string, now time.Time) error {
+func (p ServicePrincipal) VerifySecret(plain string, now time.Time) error {
 	err := ErrSecretWrong
 	for _, s := range p.Secrets {
-		if len(s.Hash) != sha256.Size || subtle.ConstantTimeCompare(hashSecret(clear, s.Salt), s.Hash) != 1 {
+		if len(s.Hash) != sha256.Size || subtle.ConstantTimeCompare(hashSecret(plain, s.Salt), s.Hash) != 1 {
 			continue
 		}
 		if now.Add(tokenSkew).Before(s.Start) || !s.End.IsZero() && !now.Before(s.End) {
@@ -122,9 +122,9 @@ func (p ServicePrincipal) VerifySecret(clear string, now time.Time) error {
 	return err
 }
 
-func hashSecret(clear string, salt []byte) []byte {
+func hashSecret(plain string, salt []byte) []byte {
 	h := sha256.New()
 	h.Write(salt)
-	h.Write([]byte(clear))
+	h.Write([]byte(plain))
 	return h.Sum(nil)
 }

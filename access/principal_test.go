@@ -7,7 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // x5t is a SHA-1 thumbprint by definition
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"strings"
 	"sync"
@@ -111,9 +112,7 @@ var identities = sync.OnceValue(func() []identity { return []identity{newIdentit
 // made and no JOSE library checks itself.
 func assertion(id identity, alg string, header, claims map[string]any) string {
 	h := map[string]any{"alg": alg, "typ": "JWT"}
-	for k, v := range header {
-		h[k] = v
-	}
+	maps.Copy(h, header)
 	enc := func(v any) string {
 		b, err := json.Marshal(v)
 		if err != nil {
@@ -149,7 +148,7 @@ func TestVerifyAssertion(t *testing.T) {
 	}
 	endpoint := "https://127.0.0.1:8443/adfs/oauth2/token"
 	endpoints := []string{"https://127.0.0.1:8443/t/oauth2/v2.0/token", endpoint}
-	s1 := sha1.Sum(ids[1].cert.Raw) //nolint:gosec // see the import
+	s1 := sha1.Sum(ids[1].cert.Raw)
 	s256 := sha256.Sum256(ids[1].cert.Raw)
 	x5t := map[string]any{"x5t": base64.RawURLEncoding.EncodeToString(s1[:])}
 	x5t256 := map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(s256[:])}

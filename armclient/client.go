@@ -159,8 +159,7 @@ func (c *Client) roundTrip(req *http.Request) (http.Header, []byte, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		// url.Error repeats the whole URL with its query; the path is enough.
-		var uerr *url.Error
-		if errors.As(err, &uerr) {
+		if uerr, ok := errors.AsType[*url.Error](err); ok {
 			err = uerr.Err
 		}
 		return nil, nil, fmt.Errorf("%s: cannot reach %s: %w", call, c.base, err)

@@ -21,7 +21,7 @@ const (
 	EnvAuthorityHost = "AZURE_AUTHORITY_HOST"
 	EnvTenant        = "AZURE_TENANT_ID"
 	EnvClientID      = "AZURE_CLIENT_ID"
-	EnvClientSecret  = "AZURE_CLIENT_SECRET"
+	EnvClientSecret  = "AZURE_CLIENT_SECRET" //nolint:gosec // the name of a variable
 	EnvSubscription  = "AZURE_SUBSCRIPTION_ID"
 	EnvCAFile        = "SSL_CERT_FILE"
 )
@@ -98,7 +98,7 @@ func FromEnvFile(path string) (Credentials, error) {
 		}
 		return Credentials{}, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it is only read
 	vars, err := ParseEnv(f)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("%s: %w", path, err)

@@ -90,6 +90,7 @@ func FuzzParseEnv(f *testing.F) {
 
 func TestFromEnv(t *testing.T) {
 	set := func(t *testing.T, vars map[string]string) {
+		t.Helper()
 		for _, name := range []string{
 			armclient.EnvURL, armclient.EnvTenant, armclient.EnvClientID,
 			armclient.EnvClientSecret, armclient.EnvCAFile, armclient.EnvSubscription,

@@ -14,6 +14,7 @@ import (
 )
 
 func newServer(t *testing.T, h http.Handler) string {
+	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.URL

@@ -96,8 +96,10 @@ func (c *Client) Put(ctx context.Context, id, apiVersion string, in, out any) er
 			}
 			continue
 		case "failed", "canceled":
-			return &Error{Status: http.StatusOK, Code: "ResourceOperationFailure", Call: call,
-				Message: "the resource ended in state " + state.Properties.ProvisioningState}
+			return &Error{
+				Status: http.StatusOK, Code: "ResourceOperationFailure", Call: call,
+				Message: "the resource ended in state " + state.Properties.ProvisioningState,
+			}
 		}
 		if out == nil || len(raw) == 0 {
 			return nil
@@ -183,9 +185,9 @@ func GroupID(subscription, group string) string {
 // EventGridID is the id of an Event Grid resource in a group; typed names the
 // types and names alternately: "partnerNamespaces", "ns1", "channels", "c1".
 func EventGridID(subscription, group string, typed ...string) string {
-	id := GroupID(subscription, group) + "/providers/" + EventGrid
+	id := []string{GroupID(subscription, group), "providers", EventGrid}
 	for _, segment := range typed {
-		id += "/" + url.PathEscape(segment)
+		id = append(id, url.PathEscape(segment))
 	}
-	return id
+	return strings.Join(id, "/")
 }

@@ -38,7 +38,7 @@ type backlog struct {
 	// insured holds the attempts under way of which the backlog has a copy.
 	insured map[[16]byte]*insurance
 
-	ctx  context.Context // ends with the intake or with the lane
+	ctx  context.Context //nolint:containedctx // ends with the intake or with the lane, whose goroutines start when an item needs them
 	stop context.CancelFunc
 }
 
@@ -64,7 +64,7 @@ func (l *lane) overflow(it item) {
 // closed.
 func (l *lane) start(run func(context.Context)) {
 	if l.backlog.ctx == nil {
-		l.backlog.ctx, l.backlog.stop = context.WithCancel(l.d.phases.intake)
+		l.backlog.ctx, l.backlog.stop = context.WithCancel(l.d.phases.intake) //nolint:fatcontext // made once for each lane
 	}
 	ctx := l.backlog.ctx
 	l.tasks.Add(1)
@@ -177,13 +177,14 @@ func (l *lane) writeOverflow(ctx context.Context, ds []eventlog.Delivery) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		l.logTrouble("backlog not written, trying again", fmt.Errorf("write backlog: %w", err))
+		l.logger().Error("backlog not written, trying again", slog.Any("error", fmt.Errorf("write backlog: %w", err)))
 		if !pause(ctx, failures) {
 			return false
 		}
 	}
 }
 
-func (l *lane) logTrouble(text string, err error) {
-	l.d.logger.Error(text, slog.String("subscription", l.sub.Load().ID), slog.Any("error", err))
+// logger names the subscription in what it logs.
+func (l *lane) logger() *slog.Logger {
+	return l.d.logger.With(slog.String("subscription", l.sub.Load().ID))
 }

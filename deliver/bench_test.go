@@ -55,6 +55,7 @@ func (c *counter) Deliver(ctx context.Context, n *destination.Notification) dest
 // deliverAll runs b.N events of 1 KiB through a dispatcher, in batches of 64,
 // to the given number of subscriptions.
 func deliverAll(b *testing.B, subs int, next destination.Target) {
+	b.Helper()
 	const size = 64
 	rounds := max(1, b.N/size)
 	c := &counter{next: next, all: make(chan struct{})}

@@ -153,7 +153,7 @@ func (l *lane) write(ctx context.Context, batch []parcel) {
 	for _, p := range batch {
 		r, err := deadRecord(p.delivery)
 		if err != nil {
-			l.logTrouble("dead letter is not an event", err)
+			l.logger().Error("dead letter is not an event", slog.Any("error", err))
 			l.d.drop(l, p.delivery, reasonDeadLetterFailed)
 			p.hold.release()
 			continue
@@ -178,7 +178,7 @@ func (l *lane) write(ctx context.Context, batch []parcel) {
 		}
 	}
 	if err != nil {
-		l.logTrouble("dead-letter blob not written", fmt.Errorf("write %s: %w", name, err))
+		l.logger().Error("dead-letter blob not written", slog.Any("error", fmt.Errorf("write %s: %w", name, err)))
 	}
 }
 

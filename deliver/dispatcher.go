@@ -44,9 +44,9 @@ type Dispatcher struct {
 	// that reads them starts; kept here because lanes start their goroutines
 	// when an event makes them, not when somebody passes a context.
 	phases struct {
-		intake   context.Context // reading and everything that can be read again
-		attempts context.Context // attempts and blobs under way
-		writes   context.Context // records of what attempts led to
+		intake   context.Context //nolint:containedctx // see above; reading and everything that can be read again
+		attempts context.Context //nolint:containedctx // see above; attempts and blobs under way
+		writes   context.Context //nolint:containedctx // see above; records of what attempts led to
 	}
 
 	// configure serialises changes of topics.
@@ -109,7 +109,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	stoppable, stopIntake := context.WithCancel(ctx)
 	defer stopIntake()
 	g, intake := errgroup.WithContext(stoppable)
-	d.phases.intake, d.phases.attempts, d.phases.writes = intake, attempts, writes
+	d.phases.intake, d.phases.attempts, d.phases.writes = intake, attempts, writes //nolint:fatcontext // a dispatcher runs once
 
 	var writers sync.WaitGroup
 	writers.Go(func() { d.retries.run(writes) })
@@ -147,7 +147,7 @@ func consume[B any](
 	return func() error {
 		err := consumer(ctx, handle)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if err == nil {
 			err = errors.New("ended by itself")
@@ -161,7 +161,7 @@ func (d *Dispatcher) resumeBacklogs(ctx context.Context) error {
 	subs, err := d.log.Backlogs(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // stopped before it began
 		}
 		return fmt.Errorf("deliver: list backlogs: %w", err)
 	}

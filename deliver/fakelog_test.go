@@ -232,7 +232,7 @@ func (s *session) done(r *record) func() {
 func (s *session) consume(ctx context.Context, queue string, sub resource.UID, handle func(*record)) error {
 	for ctx.Err() == nil {
 		var next *record
-		var wait time.Duration = time.Hour
+		wait := time.Hour
 		left := false
 		s.mu.Lock()
 		changed := s.changed

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -37,6 +38,7 @@ type world struct {
 }
 
 func (w *world) subs(t *testing.T) []*Subscription {
+	t.Helper()
 	answer := func(n byte, f targetFunc) *Subscription {
 		return sub(t, n, targetFunc(func(ctx context.Context, id string, attempt int) destination.Verdict {
 			v := f(ctx, id, attempt)
@@ -225,7 +227,7 @@ func TestDrainLetsAttemptsFinish(t *testing.T) {
 		if n := r.disk.count(queueEvents); n != 22 {
 			t.Errorf("%d batches are left for the next start, want 22", n)
 		}
-		if err := r.Run(context.Background()); err != ErrRunning {
+		if err := r.Run(context.Background()); !errors.Is(err, ErrRunning) {
 			t.Errorf("second Run: %v", err)
 		}
 	})

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/intertie/intertie/eventlog"
@@ -36,7 +37,7 @@ func (l *lane) readBacklog(ctx context.Context) {
 			return
 		case err != nil:
 			failures++
-			l.logTrouble("backlog not read, trying again", fmt.Errorf("read backlog: %w", err))
+			l.logger().Error("backlog not read, trying again", slog.Any("error", fmt.Errorf("read backlog: %w", err)))
 			pause(ctx, failures)
 		case l.caughtUp(ctx, begun):
 			return

@@ -80,7 +80,7 @@ func (d *Dispatcher) dropBacklogs(ctx context.Context) error {
 				d.logger.Info("backlog dropped", slog.String("reason", string(reasonSubscriptionDeleted)),
 					slog.String("subscription", one.sub.String()))
 			case ctx.Err() != nil:
-				return nil
+				return nil //nolint:nilerr // a stop is no error; the next start finds the backlog
 			default:
 				d.logger.Error("backlog not dropped, trying again",
 					slog.Any("error", fmt.Errorf("drop backlog of %s: %w", one.sub, err)))

@@ -94,19 +94,34 @@ func TestFirstRetryWaitsForTheLongestOfAll(t *testing.T) {
 	}{
 		{"500", destination.WebHook, erred, 10 * time.Second},
 		{"429", destination.WebHook, busy, 10 * time.Second},
-		{"429 Retry-After", destination.WebHook,
-			destination.Verdict{Outcome: destination.Busy, Status: 429, After: 77 * time.Second}, 77 * time.Second},
-		{"503", destination.WebHook,
-			destination.Verdict{Outcome: destination.Busy, Status: 503, After: 30 * time.Second}, 30 * time.Second},
-		{"408", destination.WebHook,
-			destination.Verdict{Outcome: destination.TimedOut, Status: 408, After: 2 * time.Minute}, 2 * time.Minute},
+		{
+			"429 Retry-After", destination.WebHook,
+			destination.Verdict{Outcome: destination.Busy, Status: 429, After: 77 * time.Second},
+			77 * time.Second,
+		},
+		{
+			"503", destination.WebHook,
+			destination.Verdict{Outcome: destination.Busy, Status: 503, After: 30 * time.Second},
+			30 * time.Second,
+		},
+		{
+			"408", destination.WebHook,
+			destination.Verdict{Outcome: destination.TimedOut, Status: 408, After: 2 * time.Minute},
+			2 * time.Minute,
+		},
 		{"no answer", destination.WebHook, destination.Verdict{Outcome: destination.TimedOut}, 10 * time.Second},
 		{"socket", destination.WebHook, destination.Verdict{Outcome: destination.SocketError}, 30 * time.Second},
 		{"DNS", destination.WebHook, destination.Verdict{Outcome: destination.ResolutionError}, 5 * time.Minute},
-		{"resource 401", destination.StorageQueue,
-			destination.Verdict{Outcome: destination.Unauthorized, Status: 401}, 5 * time.Minute},
-		{"resource 404", destination.EventHub,
-			destination.Verdict{Outcome: destination.NotFound, Status: 404}, 5 * time.Minute},
+		{
+			"resource 401", destination.StorageQueue,
+			destination.Verdict{Outcome: destination.Unauthorized, Status: 401},
+			5 * time.Minute,
+		},
+		{
+			"resource 404", destination.EventHub,
+			destination.Verdict{Outcome: destination.NotFound, Status: 404},
+			5 * time.Minute,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			rec := newRecorder()

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,9 +67,7 @@ func (d *Dispatcher) SetTopic(uid resource.UID, id string, subs []*Subscription)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.topics[uid] = t
-	for u, l := range after {
-		d.lanes[u] = l
-	}
+	maps.Copy(d.lanes, after)
 }
 
 // RemoveTopic removes a topic with all its subscriptions. Unknown is not an

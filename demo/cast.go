@@ -36,7 +36,7 @@ func (c cast) setUp(ctx context.Context, server Server) ([]channel, error) {
 			return nil, err
 		}
 	}
-	c.tell.says("operator", "gives %s a subscription each, and no rights elsewhere", and(names))
+	c.tell.sayf("operator", "gives %s a subscription each, and no rights elsewhere", and(names))
 
 	var channels []channel
 	for i, who := range cast {
@@ -100,17 +100,17 @@ func (c cast) connect(ctx context.Context, partner, subscriber armclient.Party, 
 		switch step {
 		case armclient.NamespaceOpened:
 			if first {
-				c.tell.says(partnerName, "registers as a partner and opens a namespace to publish to:")
-				c.tell.says("", "%s", detail)
+				c.tell.sayf(partnerName, "registers as a partner and opens a namespace to publish to:")
+				c.tell.sayf("", "%s", detail)
 			}
 		case armclient.PartnerAuthorized:
-			c.tell.says(who.name, "authorizes %s to offer it events", partnerName)
+			c.tell.sayf(who.name, "authorizes %s to offer it events", partnerName)
 		case armclient.ChannelCreated:
-			c.tell.says(partnerName, "creates channel %s; %s finds a partner topic, not yet active", detail, who.name)
+			c.tell.sayf(partnerName, "creates channel %s; %s finds a partner topic, not yet active", detail, who.name)
 		case armclient.TopicActivated:
-			c.tell.says(who.name, "activates it")
+			c.tell.sayf(who.name, "activates it")
 		case armclient.EventsSubscribed:
-			c.tell.says(who.name, "subscribes %s/%-8s where %s", hooks.url, detail, rules[detail].rule)
+			c.tell.sayf(who.name, "subscribes %s/%-8s where %s", hooks.url, detail, rules[detail].rule)
 		}
 	}
 	return flow.Run(ctx)
@@ -130,7 +130,7 @@ func (c cast) trespass(ctx context.Context, parties map[string]armclient.Party, 
 	case refused.Status != http.StatusForbidden && refused.Status != http.StatusNotFound:
 		return fmt.Errorf("%s asking for the partner topic of %s: %w", stranger, owner, err)
 	}
-	c.tell.says(stranger, "asks for the partner topic of %s: %d %s", owner, refused.Status, refused.Code)
+	c.tell.sayf(stranger, "asks for the partner topic of %s: %d %s", owner, refused.Status, refused.Code)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/intertie/intertie/armclient"
@@ -93,8 +94,8 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 		// The context may have ended already; cleaning up has its own time.
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 		defer done()
-		for i := len(closers) - 1; i >= 0; i-- {
-			if cerr := closers[i](ctx); cerr != nil && err == nil {
+		for _, closer := range slices.Backward(closers) {
+			if cerr := closer(ctx); cerr != nil && err == nil {
 				err = fmt.Errorf("putting things away: %w", cerr)
 			}
 		}
@@ -109,14 +110,14 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	}
 	closers = append(closers, func(context.Context) error { return os.RemoveAll(dir) })
 
-	tell.line("A partner publishes once, each customer receives a stream of its own.")
-	tell.line("")
+	tell.linef("A partner publishes once, each customer receives a stream of its own.")
+	tell.linef("")
 	server, err := o.Start(ctx, dir)
 	if err != nil {
 		return Result{}, fmt.Errorf("starting the server: %w", err)
 	}
 	closers = append(closers, server.Stop)
-	tell.says("operator", "starts Intertie at %s, with its data in a temporary folder", server.URL())
+	tell.sayf("operator", "starts Intertie at %s, with its data in a temporary folder", server.URL())
 
 	// A server that fails must not leave us waiting for events.
 	watched := make(chan struct{})
@@ -166,9 +167,9 @@ func stream(ctx context.Context, o Options, tell story, p *publisher) (Result, e
 			places = append(places, place{c.customer.name, box.name})
 		}
 	}
-	tell.line("")
-	tell.line("%d events, %s, single and in batches, routed by aeg-channel-name", o.Events, pace)
-	tell.line("")
+	tell.linef("")
+	tell.linef("%d events, %s, single and in batches, routed by aeg-channel-name", o.Events, pace)
+	tell.linef("")
 	tell.header(places)
 
 	start := time.Now()

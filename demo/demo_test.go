@@ -38,6 +38,7 @@ type fakeServer struct {
 }
 
 func newFake(t *testing.T) *fakeServer {
+	t.Helper()
 	f := &fakeServer{Server: armfake.Start(t), failed: make(chan struct{})}
 	f.Intercept = f.intercept
 	return f

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -43,7 +44,9 @@ func startReceiver(customer string, l *ledger) (*receiver, error) {
 // stop ends the server and waits for it. Deliveries under way are cut.
 func (r *receiver) stop(context.Context) error {
 	err := r.server.Close()
-	<-r.served
+	if served := <-r.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(served, err)
+	}
 	return err
 }
 

@@ -109,7 +109,7 @@ func TestReceiver(t *testing.T) {
 			t.Errorf("%s %q: tally %+v, want %+v", tt.method, tt.contentType, got, tt.want)
 		}
 	}
-	req := httptest.NewRequest("POST", "/service", strings.NewReader(event))
+	req := httptest.NewRequest(http.MethodPost, "/service", strings.NewReader(event))
 	req.Header.Set("Content-Type", single)
 	r.ServeHTTP(httptest.NewRecorder(), req)
 	if got := book.tally().misrouted; got != 1 {

@@ -30,11 +30,11 @@ func (s story) tint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (s story) line(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+func (s story) linef(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
-// says is one line of one actor.
-func (s story) says(actor, format string, args ...any) {
-	s.line("  %s %s", s.tint(bold, fmt.Sprintf("%-10s", actor)), fmt.Sprintf(format, args...))
+// sayf is one line of one actor.
+func (s story) sayf(actor, format string, args ...any) {
+	s.linef("  %s %s", s.tint(bold, fmt.Sprintf("%-10s", actor)), fmt.Sprintf(format, args...))
 }
 
 const cell = 10 // width of a column of the table
@@ -46,8 +46,8 @@ func (s story) header(places []place) {
 		above += fmt.Sprintf("%*s", cell, p.customer)
 		below += fmt.Sprintf("%*s", cell, p.box)
 	}
-	s.line("%s", s.tint(dim, above))
-	s.line("%s", s.tint(dim, below+"   last delivery"))
+	s.linef("%s", s.tint(dim, above))
+	s.linef("%s", s.tint(dim, below+"   last delivery"))
 }
 
 func (s story) row(at time.Duration, published int64, counts []int, last arrival) {
@@ -59,24 +59,24 @@ func (s story) row(at time.Duration, published int64, counts []int, last arrival
 	if last.order.number != 0 {
 		fmt.Fprintf(&b, "   %s  %.2f to %s", strings.TrimPrefix(last.order.kind, "Northwave."), last.order.total, last.box)
 	}
-	s.line("%s", b.String())
+	s.linef("%s", b.String())
 }
 
 // ending prints the delays, and the line that scripts read.
 func (s story) ending(r Result) {
-	s.line("")
+	s.linef("")
 	if r.Delivered > 0 {
-		s.line("from publishing to webhook: half within %s, 99 %% within %s",
+		s.linef("from publishing to webhook: half within %s, 99 %% within %s",
 			round(r.DelayMedian), round(r.Delay99))
 	}
 	if r.Misrouted > 0 {
-		s.line("%s", s.tint(red, fmt.Sprintf("%d deliveries went where no filter asked for them", r.Misrouted)))
+		s.linef("%s", s.tint(red, fmt.Sprintf("%d deliveries went where no filter asked for them", r.Misrouted)))
 	}
 	code := green
 	if !r.Complete() {
 		code = red
 	}
-	s.line("%s", s.tint(code, fmt.Sprintf("published=%d delivered=%d lost=%d duplicates=%d",
+	s.linef("%s", s.tint(code, fmt.Sprintf("published=%d delivered=%d lost=%d duplicates=%d",
 		r.Published, r.Delivered, r.Lost, r.Duplicates)))
 }
 

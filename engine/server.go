@@ -79,7 +79,7 @@ func (l *serverLog) Tracef(format string, v ...any)  { l.put(slog.LevelDebug, fo
 
 func (l *serverLog) put(level slog.Level, format string, v []any) {
 	if l.log.Enabled(context.Background(), level) {
-		l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+		l.log.Log(context.Background(), level, fmt.Sprintf(format, v...)) //nolint:sloglint // the server words its messages
 	}
 }
 

@@ -163,7 +163,7 @@ func percentDecode(s string) string {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			b = append(b, byte(hex4([]byte{'0', '0', s[i+1], s[i+2]})))
+			b = append(b, byte(hex4([]byte{'0', '0', s[i+1], s[i+2]}))) //nolint:gosec // two digits make a byte
 			i += 2
 			continue
 		}

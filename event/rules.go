@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -87,7 +88,7 @@ func daysIn(year, month int) int {
 
 // checkURIReference accepts what RFC 3986 calls a URI reference.
 func checkURIReference(s []byte) error {
-	if strings.ContainsAny(string(s), " <>\"{}|\\^`") {
+	if bytes.ContainsAny(s, " <>\"{}|\\^`") {
 		return errors.New("it is not a URI reference: it holds a character that must be percent-encoded")
 	}
 	if _, err := url.Parse(string(s)); err != nil {

@@ -90,11 +90,10 @@ func TestBacklogInHandIsBounded(t *testing.T) {
 	go func() {
 		drained <- n.ConsumeBacklog(t.Context(), subA, func(b eventlog.DeliveryBatch) { batches <- b })
 	}()
-	out, most := 0, 0
-	for done := 0; done < 20; done++ {
+	most := 0
+	for range 20 {
 		b := within(t, batches, "a batch")
-		out = len(batches) + 1
-		most = max(most, out)
+		most = max(most, len(batches)+1)
 		b.Done()
 	}
 	if err := within(t, drained, "the end"); err != nil {

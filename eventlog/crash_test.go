@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -80,7 +81,7 @@ func kill(t *testing.T, dir string) (events, retries []int) {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil { // a line cut short was not promised
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 			break

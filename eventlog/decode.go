@@ -40,7 +40,7 @@ func decodeDeliveries(rec []byte) (time.Time, []Delivery, error) {
 		d.Attempts = int(min(r.uvarint(), math.MaxInt32))
 		d.Due = r.time()
 		d.LastAttempt = r.time()
-		d.LastStatus = int(int32(r.varint()))
+		d.LastStatus = int(int32(r.varint())) //nolint:gosec // a status is far smaller; what damage left is cut to fit
 		r.text()
 		r.text()
 		r.finish(&d.Entry, d)
@@ -69,7 +69,7 @@ func openRecord(rec []byte, want recordKind) (r reader, ready time.Time, n int, 
 	if r.bad || count > uint64(len(r.rest)/32) {
 		return r, ready, 0, fmt.Errorf("%w: impossible count", errMalformed)
 	}
-	return r, ready, int(count), nil
+	return r, ready, int(count), nil //nolint:gosec // bounded above
 }
 
 // reader takes a record apart. After the first field that does not fit, bad is
@@ -147,7 +147,7 @@ func (r *reader) length() int {
 		r.bad = true
 		return 0
 	}
-	return int(n)
+	return int(n) //nolint:gosec // bounded above
 }
 
 func (r *reader) uvarint() uint64 {

@@ -199,7 +199,7 @@ func (q *queue) truncate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the state of %s: %w", q.name, err)
 	}
-	q.met.records.Store(info.NumPending + uint64(info.NumAckPending))
+	q.met.records.Store(info.NumPending + uint64(info.NumAckPending)) //nolint:gosec // a count is not negative
 	floor := info.AckFloor.Stream
 	if floor <= q.truncated {
 		return nil

@@ -12,7 +12,7 @@ import (
 //	version  1 byte   recordVersion
 //	kind     1 byte   what the entries are
 //	ready    varint   Unix nanoseconds before which nothing in it is due; 0: at once
-//	count    uvarint  entries
+//	count    uvarint  how many entries follow
 //	entries
 //
 // An entry is
@@ -59,7 +59,7 @@ func (e *NewerRecordError) Error() string {
 func appendHeader(b []byte, kind recordKind, ready time.Time, count int) []byte {
 	b = append(b, recordVersion, byte(kind))
 	b = appendTime(b, ready)
-	return binary.AppendUvarint(b, uint64(count))
+	return binary.AppendUvarint(b, uint64(count)) //nolint:gosec // a length is not negative
 }
 
 func entrySize(e *Entry) int {

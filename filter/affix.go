@@ -40,7 +40,7 @@ func newAffixes(buckets map[string]int32) *affixes {
 func parentsOf(texts []string) []int32 {
 	parents := make([]int32, len(texts))
 	for i := range texts {
-		p := int32(i) - 1 //nolint:gosec // bounded by the number of filters
+		p := int32(i) - 1
 		for p >= 0 && !strings.HasPrefix(texts[i], texts[p]) {
 			p = parents[p]
 		}
@@ -53,7 +53,7 @@ func parentsOf(texts []string) []int32 {
 // others are its ancestors.
 func (a *affixes) find(t []byte) int32 {
 	t = t[:min(len(t), a.longest)]
-	i := int32(sort.Search(len(a.texts), func(i int) bool { return a.texts[i] > string(t) })) - 1 //nolint:gosec // as above
+	i := int32(sort.Search(len(a.texts), func(i int) bool { return a.texts[i] > string(t) })) - 1 //nolint:gosec // bounded by the number of filters
 	if i < 0 {
 		return -1
 	}

@@ -154,10 +154,10 @@ func countPlaces(options [][][]place) popularity {
 	for group, texts := range affixes {
 		slices.Sort(texts)
 		parents := parentsOf(texts)
-		for i := len(texts) - 1; i >= 0; i-- {
+		for i, text := range slices.Backward(texts) {
 			if parents[i] >= 0 {
 				own, parent := group, group
-				own.text, parent.text = texts[i], texts[parents[i]]
+				own.text, parent.text = text, texts[parents[i]]
 				pop.count[parent] += pop.count[own]
 			}
 		}
@@ -202,7 +202,7 @@ func newIndex(filters []*Filter) *index {
 	pop := countPlaces(options)
 	filed := map[place][]int32{}
 	for i, f := range filters {
-		id := int32(i) //nolint:gosec // an index of 2^31 filters does not fit in memory
+		id := int32(i)
 		best, least := []place(nil), math.MaxInt
 		for _, places := range options[i] {
 			if cost := pop.cost(places); cost < least {

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -42,10 +43,8 @@ func splitKey(key string) ([]string, error) {
 		return nil, fmt.Errorf("there is no key; name an attribute such as subject, or a path such as data.total")
 	}
 	path := strings.Split(key, ".")
-	for _, name := range path {
-		if name == "" {
-			return nil, fmt.Errorf("the key %s has an empty name between, before or after its dots; write a path such as data.order.total", quote(key))
-		}
+	if slices.Contains(path, "") {
+		return nil, fmt.Errorf("the key %s has an empty name between, before or after its dots; write a path such as data.order.total", quote(key))
 	}
 	if depth := len(path) - 1; depth > maxKeyDepth {
 		return nil, fmt.Errorf("the key %s goes %d levels deep; the limit is %d. Filter on a property nearer to the root", quote(key), depth, maxKeyDepth)

@@ -117,10 +117,8 @@ func (f *Filter) wantsType(s *scratch) bool {
 		})
 		return ok
 	}
-	for _, t := range f.types {
-		if t == string(s.typ) {
-			return true
-		}
+	if slices.ContainsFunc(f.types, func(t string) bool { return t == string(s.typ) }) { // comparing does not copy
+		return true
 	}
 	return len(f.types) == 0
 }

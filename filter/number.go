@@ -68,7 +68,7 @@ func parseNumber(raw []byte) number {
 	if !exponent && !fraction {
 		switch {
 		case wholeFits && negative && whole <= -math.MinInt64:
-			n := -int64(whole) //nolint:gosec // 2^63 wraps to itself, which is its negative
+			n := -int64(whole)
 			return number{kind: integer, int: n, float: float64(n)}
 		case wholeFits && !negative && whole <= math.MaxInt64:
 			return number{kind: integer, int: int64(whole), float: float64(whole)}

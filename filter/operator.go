@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -167,12 +168,7 @@ func textIn(c *condition, s *scratch, v *value) bool {
 	if !ok {
 		return false
 	}
-	for _, want := range c.texts {
-		if string(t) == want {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.texts, func(want string) bool { return want == string(t) }) // comparing does not copy
 }
 
 func textBeginsWith(c *condition, s *scratch, v *value) bool {

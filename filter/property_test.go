@@ -8,8 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/intertie/intertie/filter"
 	"pgregory.net/rapid"
+
+	"github.com/intertie/intertie/filter"
 )
 
 // The generators draw from few values, so that filters and events meet often.

@@ -1,5 +1,7 @@
 package filter
 
+import "slices"
+
 // value is what an event holds at one node of a plan.
 type value struct {
 	raw  []byte // the bytes of the value
@@ -50,7 +52,7 @@ type scratch struct {
 func (s *scratch) begin(in *Input) {
 	s.in = in
 	s.arena = appendFold(s.arena[:0], in.Type)
-	s.typ = s.arena[:len(s.arena):len(s.arena)]
+	s.typ = slices.Clip(s.arena)
 }
 
 // end forgets the event. Only what it touched is cleared.

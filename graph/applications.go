@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -56,7 +55,7 @@ func (h *Handler) createApplication(c *call) error {
 	if err := h.Directory.Put(c.r.Context(), p); err != nil {
 		return fmt.Errorf("store application: %w", err)
 	}
-	h.audit(c, "application created", p)
+	h.audit(c, p).Info("application created")
 	v := applicationView(p)
 	v.Context = c.context("applications/$entity")
 	writeJSON(c.w, http.StatusCreated, v)
@@ -72,7 +71,7 @@ func (h *Handler) updateApplication(c *call, find finder, id string) error {
 	if err != nil {
 		return err
 	}
-	h.audit(c, "application changed", p)
+	h.audit(c, p).Info("application changed")
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -131,7 +130,7 @@ func (h *Handler) addPassword(c *call, find finder, id string) error {
 		return badRequest("Request_BadRequest", fmt.Sprintf("displayName has more than %d characters.", maxName))
 	}
 
-	clear, secret := access.NewSecret(name, start, end)
+	plain, secret := access.NewSecret(name, start, end)
 	p, err := h.update(c.r.Context(), find, id, func(p *access.ServicePrincipal) error {
 		if len(p.Secrets) >= maxCredentials {
 			return badRequest("Request_BadRequest", fmt.Sprintf("The application has %d passwords already. Remove one first.", maxCredentials))
@@ -142,9 +141,9 @@ func (h *Handler) addPassword(c *call, find finder, id string) error {
 	if err != nil {
 		return err
 	}
-	h.audit(c, "secret added", p, slog.String("key_id", secret.KeyID))
+	h.audit(c, p).Info("secret added", slog.String("key_id", secret.KeyID))
 	v := passwordView(secret)
-	v.SecretText = &clear
+	v.SecretText = &plain
 	v.Context = c.context("microsoft.graph.passwordCredential")
 	c.w.Header().Set("Cache-Control", "no-store")
 	writeJSON(c.w, http.StatusOK, v)
@@ -169,17 +168,18 @@ func (h *Handler) removePassword(c *call, find finder, id string) error {
 	if err != nil {
 		return err
 	}
-	h.audit(c, "secret removed", p, slog.String("key_id", body.KeyID))
+	h.audit(c, p).Info("secret removed", slog.String("key_id", body.KeyID))
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// audit records who changed whom. It never gets to see a secret.
-func (h *Handler) audit(c *call, what string, p access.ServicePrincipal, more ...slog.Attr) {
-	h.log(context.WithoutCancel(c.r.Context()), slog.LevelInfo, what, append([]slog.Attr{
+// audit returns a logger that names who changes whom. It never gets to see a
+// secret.
+func (h *Handler) audit(c *call, p access.ServicePrincipal) *slog.Logger {
+	return h.logger().With(
 		slog.String("app_id", p.AppID), slog.String("object_id", p.ObjectID), slog.String("name", p.DisplayName),
 		slog.String("by", c.caller.ObjectID), slog.String("remote", c.r.RemoteAddr),
-	}, more...)...)
+	)
 }
 
 func (c *call) context(of string) string {

@@ -194,7 +194,7 @@ func (h *Handler) authorize(c *call, action string) error {
 	}
 	c.caller = claims
 	if !h.Authorizer.Allowed(claims.ObjectID, action, rootScope) {
-		h.log(c.r.Context(), slog.LevelWarn, "directory access denied", slog.String("object_id", claims.ObjectID),
+		h.logger().LogAttrs(c.r.Context(), slog.LevelWarn, "directory access denied", slog.String("object_id", claims.ObjectID),
 			slog.String("action", action), slog.String("remote", c.r.RemoteAddr))
 		return &problem{
 			status: http.StatusForbidden, code: "Authorization_RequestDenied",
@@ -217,10 +217,11 @@ func (h *Handler) now() time.Time {
 	return h.Now()
 }
 
-func (h *Handler) log(ctx context.Context, level slog.Level, msg string, attrs ...slog.Attr) {
-	if h.Logger != nil {
-		h.Logger.LogAttrs(ctx, level, msg, attrs...)
+func (h *Handler) logger() *slog.Logger {
+	if h.Logger == nil {
+		return slog.New(slog.DiscardHandler)
 	}
+	return h.Logger
 }
 
 func split(path string) []string {

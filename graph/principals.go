@@ -35,7 +35,7 @@ func (h *Handler) createPrincipal(c *call) error {
 	if err != nil {
 		return err
 	}
-	h.audit(c, "service principal created", p)
+	h.audit(c, p).Info("service principal created")
 	v := principalView(p)
 	v.Context = c.context("servicePrincipals/$entity")
 	writeJSON(c.w, http.StatusCreated, v)

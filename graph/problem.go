@@ -49,7 +49,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	id := uuid.NewString()
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
-		h.log(r.Context(), slog.LevelError, "directory request failed", slog.Any("error", err),
+		h.logger().LogAttrs(r.Context(), slog.LevelError, "directory request failed", slog.Any("error", err),
 			slog.String("path", r.URL.Path), slog.String("request_id", id))
 		p = &problem{http.StatusInternalServerError, "Service_InternalServerError", "Encountered an internal server error."}
 	}

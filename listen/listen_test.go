@@ -252,7 +252,7 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if e := <-seen; e.Type != "T" || resp.StatusCode != 200 {
+	if e := <-seen; e.Type != "T" || resp.StatusCode != http.StatusOK {
 		t.Errorf("event %+v, status %d", e, resp.StatusCode)
 	}
 	http.DefaultClient.CloseIdleConnections()

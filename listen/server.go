@@ -73,7 +73,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) { // somebody never finished sending
 		err = srv.Close()
 	}
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(ended, err)
+	}
 	if err != nil {
 		return fmt.Errorf("listen: stop: %w", err)
 	}

@@ -118,7 +118,7 @@ func appendAll(b []byte, r io.Reader) ([]byte, error) {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case err == io.EOF: //nolint:errorlint // a Reader's end is exactly this
+		case err == io.EOF:
 			return b, nil
 		case err != nil:
 			return b, err

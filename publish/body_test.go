@@ -96,7 +96,7 @@ func TestRefusalReachesClientThatOnlyWrites(t *testing.T) {
 		if err != nil {
 			t.Fatalf("read: %v", err)
 		}
-		if res.StatusCode != 413 {
+		if res.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("status %d", res.StatusCode)
 		}
 		if _, err := io.Copy(io.Discard, res.Body); err != nil {
@@ -120,7 +120,7 @@ func TestExpectContinueIsRefusedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != 401 {
+	if res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("status %d", res.StatusCode)
 	}
 }
@@ -206,7 +206,7 @@ func TestFailedWorkspaceIsNotPooled(t *testing.T) {
 	h := &Handler{Log: &memoryLog{append: func(context.Context) error { return errors.New("no") }}}
 	ws = &workspace{entries: getWorkspace().entries}
 	ws.entries = append(ws.entries, entry(1))
-	if p := h.append(httptest.NewRequest("POST", "/", nil), ws, now); p == nil || !ws.lent {
+	if p := h.append(httptest.NewRequest(http.MethodPost, "/", nil), ws, now); p == nil || !ws.lent {
 		t.Errorf("problem %v, lent %v", p, ws.lent)
 	}
 }

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -38,7 +39,7 @@ func TestNetworkRules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &Handler{TrustedProxies: prefixes("192.0.2.0/24")}
-			r := httptest.NewRequest("POST", path, nil)
+			r := httptest.NewRequest(http.MethodPost, path, nil)
 			r.RemoteAddr = tt.remote
 			if tt.forwarded != nil {
 				r.Header["X-Forwarded-For"] = tt.forwarded

@@ -103,7 +103,7 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request, id string) {
 	body := p.body(id)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.status)
-	w.Write(body) // an error means that nobody is there to be told
+	_, _ = w.Write(body) // an error means that nobody is there to be told
 }
 
 // body is Event Grid's error body: the details repeat the message.

@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -157,10 +156,11 @@ func (h *Handler) now() time.Time {
 	return h.Now()
 }
 
-func (h *Handler) log(ctx context.Context, level slog.Level, msg string, attrs ...slog.Attr) {
-	if h.Logger != nil {
-		h.Logger.LogAttrs(ctx, level, msg, attrs...)
+func (h *Handler) logger() *slog.Logger {
+	if h.Logger == nil {
+		return slog.New(slog.DiscardHandler)
 	}
+	return h.Logger
 }
 
 // writeJSON cannot fail on our own types; a client that went away gets nothing.

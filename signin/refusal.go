@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
+
 	"github.com/intertie/intertie/access"
 )
 
@@ -162,7 +163,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, clientID string
 	if f.cause != nil {
 		attrs = append(attrs, slog.Any("cause", f.cause))
 	}
-	h.log(r.Context(), slog.LevelWarn, "sign-in refused", attrs...)
+	h.logger().LogAttrs(r.Context(), slog.LevelWarn, "sign-in refused", attrs...)
 
 	stamp := h.now().UTC().Format("2006-01-02 15:04:05Z")
 	noStore(w, trace)

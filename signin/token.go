@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/intertie/intertie/access"
 )
 
@@ -70,7 +71,7 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, rt route, base s
 		return
 	}
 	id := uuid.NewString()
-	h.log(r.Context(), slog.LevelDebug, "signed in", slog.String("client_id", p.AppID),
+	h.logger().LogAttrs(r.Context(), slog.LevelDebug, "signed in", slog.String("client_id", p.AppID),
 		slog.String("audience", audience), slog.String("remote", r.RemoteAddr), slog.String("trace_id", id))
 	noStore(w, id)
 	seconds := int64(life / time.Second)
@@ -152,7 +153,7 @@ func (h *Handler) tokenEndpoints(rt route, base string) []string {
 func (h *Handler) audience(form url.Values, base string) (string, refusal, bool) {
 	want := form.Get("resource")
 	if want == "" {
-		for _, s := range strings.Fields(form.Get("scope")) {
+		for s := range strings.FieldsSeq(form.Get("scope")) {
 			if s == "openid" || s == "offline_access" || s == "profile" {
 				continue
 			}

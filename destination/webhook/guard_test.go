@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"io"
-	"log"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -11,8 +9,6 @@ import (
 
 	"github.com/intertie/intertie/destination"
 )
-
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func TestGuard(t *testing.T) {
 	for _, tt := range []struct {

@@ -174,7 +174,7 @@ func TestHandshakeCloudEvents(t *testing.T) {
 			got, err := newTestClient(t, Options{}).HandshakeCloudEvents(t.Context(), h)
 			judge(t, got, err, tt.want, tt.outcome, tt.status)
 			r := <-seen
-			if r.Method != "OPTIONS" || r.RequestURI != "/hook?code=s3cret" || r.ContentLength != 0 {
+			if r.Method != http.MethodOptions || r.RequestURI != "/hook?code=s3cret" || r.ContentLength != 0 {
 				t.Errorf("request = %s %s with %d bytes, want OPTIONS of the exact URL without a body",
 					r.Method, r.RequestURI, r.ContentLength)
 			}
@@ -231,8 +231,7 @@ func TestHandshakesAreRepeatedWhenNobodyAnswers(t *testing.T) {
 		t.Run(name+" refused address", func(t *testing.T) {
 			c := NewClient(Options{})
 			_, err := do(c, t.Context(), handshake("https://127.0.0.1/"))
-			var ue *URLError
-			if !errors.As(err, &ue) {
+			if _, ok := errors.AsType[*URLError](err); !ok {
 				t.Errorf("error = %v, want a *URLError", err)
 			}
 		})
