@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -124,7 +123,8 @@ func newServer(h http.Handler, logger *slog.Logger) *http.Server {
 		Handler:        h,
 		ReadTimeout:    time.Minute,
 		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       log.New(serverLog{logger}, "", 0),
+		// Mostly clients that broke off: no news to an operator.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -134,14 +134,6 @@ func newManagementServer(h http.Handler, logger *slog.Logger) *http.Server {
 	s := newServer(h, logger)
 	s.WriteTimeout = 5 * time.Minute
 	return s
-}
-
-// serverLog takes what net/http has to say: mostly clients that broke off.
-type serverLog struct{ logger *slog.Logger }
-
-func (l serverLog) Write(p []byte) (int, error) {
-	l.logger.Debug("http server", "message", strings.TrimSpace(string(p)))
-	return len(p), nil
 }
 
 // runFile tells other processes where a running server is.
