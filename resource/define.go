@@ -146,9 +146,25 @@ func decodeProperties(data []byte, into any) error {
 		return e
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return Errorf(InvalidRequestContent, "Property 'properties.%s' is a JSON %s; a value of type %s is expected.", e.Field, e.Value, e.Type)
+		return Errorf(InvalidRequestContent, "Property 'properties.%s' is a JSON %s; %s is expected.", e.Field, e.Value, jsonName(e.Type))
 	}
 	return Errorf(InvalidRequestContent, "The properties could not be read: %v.", err)
+}
+
+// jsonName says what a Go type is in JSON, for people who do not know ours.
+func jsonName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Int, reflect.Int64, reflect.Uint64, reflect.Float64:
+		return "a number in range"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	default:
+		return "an object"
+	}
 }
 
 func both[P any](next, old *Resource) (*P, *P, error) {

@@ -137,7 +137,10 @@ func (id ID) String() string {
 func (id ID) Key() string { return strings.ToLower(id.String()) }
 
 // Equal reports whether two ids name the same resource.
-func (id ID) Equal(other ID) bool { return strings.EqualFold(id.String(), other.String()) }
+//
+// It compares keys: [strings.EqualFold] knows more pairs of letters, and two ids
+// that are equal here but not in the store would be two resources in one place.
+func (id ID) Equal(other ID) bool { return id.Key() == other.Key() }
 
 func (id ID) text() string {
 	var b strings.Builder
@@ -165,8 +168,8 @@ func ParseID(s string) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	if p.Tail != "" || p.Namespace != p.ID.Namespace {
-		return ID{}, fmt.Errorf("%w: %q ends in a type without a name", ErrMalformedID, s)
+	if p.Tail != "" || p.Beyond {
+		return ID{}, fmt.Errorf("%w: %q does not end in the name of a resource", ErrMalformedID, s)
 	}
 	return p.ID, nil
 }
@@ -179,8 +182,11 @@ type Path struct {
 	// Namespace is the provider that Tail belongs to: that of ID, or another one
 	// when the path ends in /providers/{Namespace}[/{Tail}].
 	Namespace string
-	// Tail is empty when the path names a resource.
+	// Tail is empty when the path names a resource, or a provider.
 	Tail string
+	// Beyond is set when a /providers segment stands after ID, even one of the
+	// same provider: then neither Tail nor the request is about ID itself.
+	Beyond bool
 }
 
 // ParsePath reads the path of a management request, already percent-decoded.
@@ -210,7 +216,7 @@ func ParsePath(s string) (Path, error) {
 			return Path{}, fmt.Errorf("%w: %q where %q was expected in %q", ErrMalformedID, rest[0], providersSegment, s)
 		}
 		if len(rest) == 1 {
-			p.Namespace, p.Tail = "", providersSegment
+			p.Namespace, p.Tail, p.Beyond = "", providersSegment, true
 			return p, nil
 		}
 		ns := rest[1]
@@ -222,11 +228,11 @@ func ParsePath(s string) (Path, error) {
 				break
 			}
 		}
-		p.Namespace = ns
+		if after != nil && (len(chain) == 0 || len(chain)%2 == 1) {
+			return Path{}, fmt.Errorf("%w: %q has a provider without a type, or a type without a name", ErrMalformedID, s)
+		}
+		p.Namespace, p.Beyond = ns, len(chain) < 2
 		if len(chain)%2 == 1 {
-			if after != nil {
-				return Path{}, fmt.Errorf("%w: %q has a type without a name", ErrMalformedID, s)
-			}
 			p.Tail, chain = chain[len(chain)-1], chain[:len(chain)-1]
 		}
 		if len(chain) > 0 {

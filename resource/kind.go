@@ -15,13 +15,18 @@ type Kind struct {
 	Write func(*Write) (*Resource, error)
 	// Consult asks the outside world about a new version before it is committed
 	// and outside of any transaction; its result reaches the second call of Write
-	// as Write.Proof. Nil for kinds that need no one's consent.
+	// as Write.Proof; one that is a [Proof] is told when the write is over. Nil
+	// for kinds that need no one's consent.
 	Consult func(ctx context.Context, next, old *Resource) (proof any, err error)
 	// Delete makes the changes that come with a deletion, or refuses it.
 	Delete func(d *Deletion, r *Resource) error
 	// Present returns the properties as GET shows them.
 	Present func(r *Resource, v View) (any, error)
 }
+
+// Proof is a result of [Kind.Consult] that holds something for the time of the
+// write.
+type Proof interface{ Forget() }
 
 // Spec is the part of a kind that is plain data.
 type Spec struct {

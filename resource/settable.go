@@ -53,6 +53,8 @@ func settleField(next, old reflect.Value, field reflect.StructField, patch bool,
 			restore(next, old) // keeps the casing of creation
 		}
 	case mode == patched:
+	case field.Type.Kind() == reflect.Struct && hasTags(field.Type):
+		return settle(next, old, patch, name)
 	case field.Type.Kind() == reflect.Pointer && field.Type.Elem().Kind() == reflect.Struct && hasTags(field.Type.Elem()):
 		if next.IsNil() {
 			restore(next, old)
@@ -74,8 +76,8 @@ func settleField(next, old reflect.Value, field reflect.StructField, patch bool,
 // hasTags reports whether a struct declares how its members may be set; one
 // that does not is set as a whole.
 func hasTags(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("arm") != "" {
+	for field := range t.Fields() {
+		if field.Tag.Get("arm") != "" {
 			return true
 		}
 	}
@@ -93,6 +95,10 @@ func restore(next, old reflect.Value) {
 func sameValue(a, b reflect.Value) bool {
 	if a.Kind() == reflect.String {
 		return strings.EqualFold(a.String(), b.String())
+	}
+	if at, ok := reflect.TypeAssert[*Time](a); ok {
+		bt, _ := reflect.TypeAssert[*Time](b)
+		return at != nil && bt != nil && at.Same(*bt)
 	}
 	return reflect.DeepEqual(a.Interface(), b.Interface())
 }

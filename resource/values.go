@@ -24,7 +24,13 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 		return Errorf(InvalidRequestContent, "A time must be a JSON string, not %s.", data)
 	}
 	if v, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		*t = Time(v.UTC())
+		v = v.UTC()
+		// The zone can carry the time out of the four-digit years; written back,
+		// it could never be read again.
+		if v.Year() < 0 || v.Year() > 9999 {
+			return Errorf(InvalidRequestContent, "'%s' lies outside of the years 0 to 9999 in UTC.", s)
+		}
+		*t = Time(v)
 		return nil
 	}
 	// Clients also leave the zone out, meaning UTC.
@@ -34,6 +40,13 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 	}
 	*t = Time(v)
 	return nil
+}
+
+// Same reports whether t and u are the same time as clients see it: what they
+// send back has lost the digits that are not written.
+func (t Time) Same(u Time) bool {
+	const written = 100 * time.Nanosecond
+	return t.Std().Truncate(written).Equal(u.Std().Truncate(written))
 }
 
 // Std returns t as a [time.Time].
