@@ -11,6 +11,10 @@
 // message of each batch carries the whole transaction; [Open] looks at the last
 // one and completes it when a part is missing (see recover.go).
 //
+// A transaction takes effect only if nobody else has written since it began
+// (Nats-Expected-Last-Sequence); otherwise its function decides again. So rules
+// may rely on whatever they read, with any number of nodes.
+//
 // What must not be readable in a copied data folder (keys, endpoint URLs,
 // secret headers) is sealed with a master key before it is written.
 //

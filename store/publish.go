@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/intertie/intertie/resource"
 )
 
 // Header names of JetStream, as its server documents them.
@@ -17,16 +19,29 @@ const (
 	headerBatchID       = "Nats-Batch-Id"
 	headerBatchSequence = "Nats-Batch-Sequence"
 	headerBatchCommit   = "Nats-Batch-Commit"
-	headerExpectedSeq   = "Nats-Expected-Last-Subject-Sequence"
+	// headerExpectedSeq makes a transaction see no change by others between its
+	// reads and its writes. The check per subject would not do: the rules also
+	// depend on what they only read, such as a parent, a grant, or a name that
+	// nobody has.
+	headerExpectedSeq = "Nats-Expected-Last-Sequence"
 	// headerDeleted marks a deletion, so that a resource can be told from its
 	// absence when the stream is read again.
 	headerDeleted = "Intertie-Deleted"
 )
 
-// errConflict says that a resource was changed by another node meanwhile.
-var errConflict = errors.New("resource changed by another node")
+// errConflict says that another node has written meanwhile.
+var errConflict = errors.New("resources changed by another node")
 
-const wrongLastSequence jetstream.ErrorCode = 10071
+// The two codes of a sequence other than the expected one; a cluster answers the
+// second while another write is under way.
+const (
+	wrongLastSequence    jetstream.ErrorCode = 10071
+	wrongLastSequenceNow jetstream.ErrorCode = 10164
+)
+
+// maxSubject keeps a publish below the server's limit for one protocol line
+// (4 KiB), which it enforces by cutting the connection.
+const maxSubject = 3000
 
 // transaction is the redo record that stands first in every batch.
 type transaction struct {
@@ -46,6 +61,9 @@ func (s *Store) publish(ctx context.Context, tx *Tx) (uint64, error) {
 	redo := transaction{Version: recordVersion}
 	for _, key := range tx.order {
 		msg := nats.NewMsg(subjectOf(key))
+		if len(msg.Subject) > maxSubject {
+			return 0, resource.Invalid("The id of a resource is too long: '%.100s…'.", key)
+		}
 		w := txWrite{Key: key}
 		if r := tx.writes[key].resource; r != nil {
 			data, err := encode(r, s.opts.Sealer)
@@ -57,8 +75,6 @@ func (s *Store) publish(ctx context.Context, tx *Tx) (uint64, error) {
 			msg.Data = []byte(key)
 			msg.Header.Set(headerDeleted, "1")
 		}
-		_, revision := s.state.get(key)
-		msg.Header.Set(headerExpectedSeq, strconv.FormatUint(revision, 10))
 		msgs = append(msgs, msg)
 		redo.Writes = append(redo.Writes, w)
 	}
@@ -77,7 +93,22 @@ func (s *Store) publish(ctx context.Context, tx *Tx) (uint64, error) {
 		}
 		msgs[len(msgs)-1].Header.Set(headerBatchCommit, "1")
 	}
-	return s.send(ctx, msgs)
+	for _, m := range msgs {
+		if int64(m.Size()) > s.opts.Conn.MaxPayload() {
+			return 0, ErrTooLarge
+		}
+	}
+	// Only the first message of a batch may carry it, and it stands for all.
+	msgs[0].Header.Set(headerExpectedSeq, strconv.FormatUint(tx.base, 10))
+	seq, err := s.send(ctx, msgs)
+	if errors.Is(err, errConflict) {
+		newest, infoErr := s.lastSequence(ctx)
+		if infoErr != nil {
+			return 0, infoErr
+		}
+		return newest, err
+	}
+	return seq, err
 }
 
 // send publishes all messages and waits for the answer to the last.
@@ -98,15 +129,7 @@ func (s *Store) send(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 			return 0, err
 		}
 	}
-	seq, err := s.request(ctx, msgs[last])
-	if errors.Is(err, errConflict) {
-		newest, infoErr := s.lastSequence(ctx)
-		if infoErr != nil {
-			return 0, infoErr
-		}
-		return newest, err
-	}
-	return seq, err
+	return s.request(ctx, msgs[last])
 }
 
 func (s *Store) request(ctx context.Context, m *nats.Msg) (uint64, error) {
@@ -125,7 +148,7 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (uint64, error) {
 		return 0, fmt.Errorf("decode publish answer: %w", err)
 	}
 	if ack.Error != nil {
-		if ack.Error.ErrorCode == wrongLastSequence {
+		if isWrongSequence(ack.Error) {
 			return 0, errConflict
 		}
 		return 0, ack.Error

@@ -37,7 +37,11 @@ func (s *Store) recoverTransaction(ctx context.Context) error {
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return err
 		}
-		if err == nil && present.Sequence > last.Sequence {
+		before := uint64(0)
+		if err == nil {
+			before = present.Sequence
+		}
+		if before > last.Sequence {
 			continue
 		}
 		msg := nats.NewMsg(subject)
@@ -47,10 +51,21 @@ func (s *Store) recoverTransaction(ctx context.Context) error {
 			msg.Data = []byte(w.Key)
 			msg.Header.Set(headerDeleted, "1")
 		}
-		if _, err := s.opts.JS.PublishMsg(ctx, msg); err != nil {
+		// The look above may have been at a replica that lags behind; the leader
+		// takes the message only if nothing newer is there.
+		_, err = s.opts.JS.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(before))
+		if isWrongSequence(err) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("write %s: %w", w.Key, err)
 		}
 		s.opts.Logger.Warn("completed a transaction that a crash had cut short", "resource", w.Key)
 	}
 	return nil
+}
+
+func isWrongSequence(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (e.ErrorCode == wrongLastSequence || e.ErrorCode == wrongLastSequenceNow)
 }

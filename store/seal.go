@@ -42,6 +42,9 @@ func LoadMasterKey(path string, create bool) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) && create {
 		return createMasterKey(path)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("master key file %s is missing; without it the stored secrets cannot be opened: restore it", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read master key: %w", err)
 	}

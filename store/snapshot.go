@@ -16,7 +16,6 @@ type Change struct{ Old, New *resource.Resource }
 type snapshot struct {
 	mu       sync.RWMutex // protects the fields below; held only for map work
 	byKey    map[string]*resource.Resource
-	byUID    map[resource.UID]*resource.Resource
 	byType   map[string]map[string]*resource.Resource // lower-case type → key
 	revision map[string]uint64                        // last sequence per key, deletions included
 }
@@ -24,7 +23,6 @@ type snapshot struct {
 func newSnapshot() *snapshot {
 	return &snapshot{
 		byKey:    make(map[string]*resource.Resource),
-		byUID:    make(map[resource.UID]*resource.Resource),
 		byType:   make(map[string]map[string]*resource.Resource),
 		revision: make(map[string]uint64),
 	}
@@ -56,7 +54,6 @@ func (s *snapshot) apply(writes []write) []Change {
 
 func (s *snapshot) insert(key string, r *resource.Resource) {
 	s.byKey[key] = r
-	s.byUID[r.UID] = r
 	typ := strings.ToLower(r.Type)
 	of := s.byType[typ]
 	if of == nil {
@@ -68,9 +65,6 @@ func (s *snapshot) insert(key string, r *resource.Resource) {
 
 func (s *snapshot) remove(key string, r *resource.Resource) {
 	delete(s.byKey, key)
-	if s.byUID[r.UID] == r {
-		delete(s.byUID, r.UID)
-	}
 	delete(s.byType[strings.ToLower(r.Type)], key)
 }
 

@@ -23,8 +23,10 @@ const streamName = "INTERTIE_STATE"
 const maxTransaction = 999
 
 // ErrTooLarge is returned by [Store.Commit] for a transaction of more resources
-// than one atomic batch can hold.
-var ErrTooLarge = fmt.Errorf("transaction of more than %d resources", maxTransaction)
+// than one atomic batch can hold, or of more bytes than one message: the redo
+// record holds all of it. Nothing of it is written.
+var ErrTooLarge error = resource.Errorf(resource.RequestTooLarge,
+	"The request changes more at once than can be stored as a unit: at most %d resources and about 4 MB.", maxTransaction)
 
 // Options configures a [Store]. All fields but Replicas are required.
 type Options struct {
@@ -51,6 +53,18 @@ type Store struct {
 
 	stop context.CancelFunc
 	done chan struct{}
+}
+
+// Exists reports whether there is a store to open, even an empty one.
+func Exists(ctx context.Context, js jetstream.JetStream) (bool, error) {
+	_, err := js.Stream(ctx, streamName)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the resource store: %w", err)
+	}
+	return true, nil
 }
 
 // Open reads all resources and follows their changes until Close. It completes
@@ -130,13 +144,19 @@ func (s *Store) Observe(fn func([]Change)) {
 // nothing, also across a crash. When Commit returns nil the writes are durable,
 // readable here, and seen by the observers.
 //
-// fn may be called more than once, when another node changed one of the
-// resources meanwhile; its error is returned as it is and nothing is written.
+// fn may be called more than once: when another node wrote anything meanwhile,
+// its writes are waited for and fn decides anew, so what fn read is still true
+// when its writes take effect. Its error is returned as it is and nothing is
+// written.
 func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
 	for {
-		tx := &Tx{store: s, writes: make(map[string]*pending)}
+		base, err := s.position()
+		if err != nil {
+			return fmt.Errorf("write resources: %w", err)
+		}
+		tx := &Tx{store: s, base: base, writes: make(map[string]*pending)}
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -161,6 +181,14 @@ func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
 	}
 }
 
+// position returns the sequence up to which the snapshot is current, or why it
+// is not any more.
+func (s *Store) position() (uint64, error) {
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	return s.applied, s.watchErr
+}
+
 // waitFor blocks until the stream is applied up to seq.
 func (s *Store) waitFor(ctx context.Context, seq uint64) error {
 	for {
@@ -183,7 +211,7 @@ func (s *Store) waitFor(ctx context.Context, seq uint64) error {
 	}
 }
 
-// LastSequence returns the newest sequence of the stream, for tests and health.
+// lastSequence returns the newest sequence of the stream.
 func (s *Store) lastSequence(ctx context.Context) (uint64, error) {
 	info, err := s.stream.Info(ctx)
 	if err != nil {

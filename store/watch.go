@@ -21,10 +21,18 @@ type write struct {
 // watch applies the stream to the snapshot: first what is there, then, after it
 // reported ready, each change. It returns when ctx ends or the stream fails.
 func (s *Store) watch(ctx context.Context, ready chan<- error) {
-	err := s.follow(ctx, ready)
+	reported := false
+	err := s.follow(ctx, func() {
+		reported = true
+		ready <- nil
+	})
 	if ctx.Err() != nil {
 		err = errors.New("resource store is closed")
-	} else {
+	}
+	switch {
+	case !reported:
+		ready <- err // Open returns it
+	case ctx.Err() == nil:
 		s.opts.Logger.Error("resources are no longer followed; restart needed", "error", err)
 	}
 	s.watchMu.Lock()
@@ -32,17 +40,14 @@ func (s *Store) watch(ctx context.Context, ready chan<- error) {
 	close(s.advanced)
 	s.advanced = make(chan struct{})
 	s.watchMu.Unlock()
-	select {
-	case ready <- err:
-	default:
-	}
 }
 
-func (s *Store) follow(ctx context.Context, ready chan<- error) error {
-	target, err := s.lastSequence(ctx)
+func (s *Store) follow(ctx context.Context, ready func()) error {
+	info, err := s.stream.Info(ctx)
 	if err != nil {
 		return err
 	}
+	target := info.State.LastSeq
 	consumer, err := s.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 	})
@@ -57,9 +62,14 @@ func (s *Store) follow(ctx context.Context, ready chan<- error) error {
 	defer stop()
 	defer messages.Stop()
 
-	caughtUp := target == 0
-	if caughtUp {
-		ready <- nil
+	caughtUp := false
+	catchUp := func() {
+		caughtUp = true
+		s.applyAll(nil, target) // also when the last messages were purged
+		ready()
+	}
+	if info.State.Msgs == 0 {
+		catchUp()
 	}
 	var group batch
 	for {
@@ -74,9 +84,8 @@ func (s *Store) follow(ctx context.Context, ready chan<- error) error {
 		if err := s.receive(msg, meta.Sequence.Stream, &group, caughtUp); err != nil {
 			return err
 		}
-		if !caughtUp && meta.Sequence.Stream >= target {
-			caughtUp = true
-			ready <- nil
+		if !caughtUp && (meta.Sequence.Stream >= target || meta.NumPending == 0) {
+			catchUp()
 		}
 	}
 }
@@ -129,9 +138,11 @@ func (s *Store) decodeMessage(msg jetstream.Msg, seq uint64) (write, error) {
 }
 
 func (s *Store) applyAll(writes []write, seq uint64) {
-	changes := s.state.apply(writes)
+	// Under the lock from the start: an observer that registers meanwhile gets
+	// these writes either as present or as changes, not as both.
 	s.watchMu.Lock()
 	defer s.watchMu.Unlock()
+	changes := s.state.apply(writes)
 	if len(changes) > 0 {
 		for _, fn := range s.observers {
 			fn(changes)

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"github.com/intertie/intertie/resource"
+)
+
+func TestSecretsAreInNoFile(t *testing.T) {
+	const marker = "marker-of-a-secret"
+	dir := t.TempDir()
+	e := openEngine(t, dir)
+	s := openStore(t, e)
+	a, b := topic("rg", "a", "in the clear"), topic("rg", "b", "in the clear")
+	a.Secret("key1", marker)
+	b.Secret(marker, "x") // not even its name
+	put(t, s, a, b)       // as a batch, with a redo record
+	a = a.Clone()
+	a.Secret("key2", marker)
+	put(t, s, a)
+	s.Close()
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	forms := [][]byte{[]byte(marker), []byte(base64.StdEncoding.EncodeToString([]byte(marker))[:20])}
+	readable, files := 0, 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files++
+		readable += bytes.Count(data, []byte("in the clear"))
+		for _, f := range forms {
+			if bytes.Contains(data, f) {
+				t.Errorf("%s holds the secret", path)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if readable < 3 { // or the search would find nothing whatever is written
+		t.Errorf("the records are not in the %d files searched", files)
+	}
+	if r, _ := openStore(t, openEngine(t, dir)).Get(a.ID); r.Secrets["key2"] != marker {
+		t.Error("the secret is lost")
+	}
+}
+
+func TestWrongMasterKeyGivesOneClearError(t *testing.T) {
+	e := openEngine(t, t.TempDir())
+	s := openStore(t, e)
+	r := topic("rg", "a", "")
+	r.Secret("key1", "x")
+	put(t, s, r)
+	s.Close()
+	o := options(t, e)
+	var err error
+	if o.Sealer, err = NewSealer(testKey(2)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "master key is not the one") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSealedSecretsCannotBeMovedToAnotherResource(t *testing.T) {
+	e := openEngine(t, t.TempDir())
+	s := openStore(t, e)
+	victim := topic("rg", "victim", "")
+	victim.Secret("key1", "x")
+	data, err := encode(victim, s.opts.Sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	var rec record
+	if err := json.Unmarshal(data, &rec); err != nil {
+		t.Fatal(err)
+	}
+	rec.UID, rec.ID = resource.NewUID(), topicID("rg", "thief").String()
+	if data, err = json.Marshal(rec); err != nil {
+		t.Fatal(err)
+	}
+	publishRaw(t, e, &nats.Msg{Subject: subjectOf(topicID("rg", "thief").Key()), Data: data})
+	if _, err := Open(t.Context(), options(t, e)); err == nil || !strings.Contains(err.Error(), "cannot be opened") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSealIsFreshEachTime(t *testing.T) {
+	s, err := NewSealer(testKey(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := s.seal("n", []byte("x")), s.seal("n", []byte("x"))
+	if bytes.Equal(a, b) {
+		t.Error("equal secrets can be told by their sealed form")
+	}
+	a[len(a)-1] ^= 1
+	if _, err := s.open("n", a); err == nil {
+		t.Error("a changed text was opened")
+	}
+	if _, err := s.open("n", a[:3]); err == nil {
+		t.Error("a torn text was opened")
+	}
+	if _, err := NewSealer([]byte("short")); err == nil {
+		t.Error("a short key was taken")
+	}
+}
+
+func TestMasterKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys", "master.key")
+	if _, err := LoadMasterKey(path, false); err == nil {
+		t.Error("a missing key file was made without being asked")
+	}
+	made, err := LoadMasterKey(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := LoadMasterKey(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(made, again); diff != "" {
+		t.Error("another key the second time")
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	for _, text := range []string{"", "not base64!", base64.StdEncoding.EncodeToString([]byte("short"))} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadMasterKey(path, true); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: got %v", text, err)
+		}
+		if left, err := os.ReadFile(path); err != nil || string(left) != text {
+			t.Errorf("an unreadable key file was overwritten: %q, %v", left, err)
+		}
+	}
+}
