@@ -1,7 +1,9 @@
 package eventgrid
 
 import (
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -15,8 +17,9 @@ type Channel struct {
 	PartnerTopic      *PartnerTopicInfo `json:"partnerTopicInfo,omitempty"`
 	ReadinessState    string            `json:"readinessState" arm:"computed"`
 	ProvisioningState string            `json:"provisioningState" arm:"computed"`
-	// Message and Expires vanish once the partner topic is activated.
-	Message *string        `json:"messageForActivation,omitempty" arm:"create"`
+	// Message and Expires vanish once the partner topic is activated; from then on
+	// what a client sends of them is ignored, so that it can repeat its PUT.
+	Message *string        `json:"messageForActivation,omitempty"`
 	Expires *resource.Time `json:"expirationTimeIfNotActivatedUtc,omitempty" arm:"patch"`
 }
 
@@ -119,8 +122,8 @@ func checkPartnerTopicInfo(info *PartnerTopicInfo) error {
 	if _, err := uuid.Parse(info.Subscription); err != nil {
 		return resource.Invalid("Invalid Channel request: partnerTopicInfo.azureSubscriptionId '%s' is not a GUID.", info.Subscription)
 	}
-	if info.Group == "" {
-		return resource.Invalid("Invalid Channel request: partnerTopicInfo.resourceGroupName is required.")
+	if info.Group == "" || strings.Contains(info.Group, "/") {
+		return resource.Invalid("Invalid Channel request: partnerTopicInfo.resourceGroupName is required; '%s' is not the name of a resource group.", info.Group)
 	}
 	if !namePattern.MatchString(info.Name) {
 		return resource.Invalid("Invalid Channel request: partnerTopicInfo.name '%s' must consist of %s.", info.Name, nameRule)
@@ -128,14 +131,13 @@ func checkPartnerTopicInfo(info *PartnerTopicInfo) error {
 	return checkEventTypes(info.EventTypes)
 }
 
-// checkActivation validates message and expiry. A value equal to the stored one
-// passes: the service's own message may exceed the limit, and clients PUT back
-// what they read.
+// checkActivation validates message and expiry. Stored ones pass: the service's
+// own message may exceed the limit, and clients PUT back what they read.
 func checkActivation(next, old *Channel, now time.Time) error {
-	if next.Message != nil && (old == nil || old.Message == nil || *old.Message != *next.Message) && len(*next.Message) > maxMessage {
-		return resource.Invalid("Invalid Channel request: MessageForActivation has %d characters; at most %d are allowed.", len(*next.Message), maxMessage)
+	if old == nil && next.Message != nil && utf8.RuneCountInString(*next.Message) > maxMessage {
+		return resource.Invalid("Invalid Channel request: MessageForActivation has %d characters; at most %d are allowed.", utf8.RuneCountInString(*next.Message), maxMessage)
 	}
-	if next.Expires == nil || (old != nil && old.Expires != nil && old.Expires.Std().Equal(next.Expires.Std())) {
+	if next.Expires == nil || (old != nil && old.Expires != nil && old.Expires.Same(*next.Expires)) {
 		return nil
 	}
 	at := next.Expires.Std()
@@ -151,10 +153,16 @@ func updateChannel(w *resource.Write, next, old *Channel, partner *PartnerRegist
 	if err := checkEventTypes(next.PartnerTopic.EventTypes); err != nil {
 		return err
 	}
-	if old.ReadinessState != NeverActivated {
-		next.Expires = nil
-	} else if next.Expires == nil {
-		next.Expires = old.Expires
+	switch {
+	case old.ReadinessState != NeverActivated:
+		next.Message, next.Expires = nil, nil
+	case next.Message != nil && old.Message != nil && *next.Message != *old.Message:
+		return resource.Invalid("Invalid Channel request: messageForActivation cannot be changed after creation.")
+	default:
+		next.Message = old.Message
+		if next.Expires == nil {
+			next.Expires = old.Expires
+		}
 	}
 	if err := checkActivation(next, old, w.Now); err != nil {
 		return err

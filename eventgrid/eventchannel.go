@@ -2,7 +2,10 @@ package eventgrid
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/intertie/intertie/resource"
 )
@@ -15,7 +18,7 @@ type EventChannel struct {
 	Filter            json.RawMessage          `json:"filter"`
 	Description       string                   `json:"partnerTopicFriendlyDescription,omitempty" arm:"create"`
 	Readiness         string                   `json:"partnerTopicReadinessState" arm:"computed"`
-	Expires           *resource.Time           `json:"expirationTimeIfNotActivatedUtc,omitempty" arm:"create"`
+	Expires           *resource.Time           `json:"expirationTimeIfNotActivatedUtc,omitempty"`
 	ProvisioningState string                   `json:"provisioningState" arm:"computed"`
 }
 
@@ -67,9 +70,10 @@ func prepareEventChannel(w *resource.Write, r *resource.Resource, next, old *Eve
 		return err
 	}
 	if old != nil {
-		if old.Readiness != notActivatedByUserYet {
-			next.Expires = old.Expires
+		if old.Readiness == notActivatedByUserYet && next.Expires != nil && !next.Expires.Same(*old.Expires) {
+			return resource.Invalid("The property 'expirationTimeIfNotActivatedUtc' of an event channel cannot be changed after creation.")
 		}
+		next.Expires = old.Expires // none since activation, whatever a client sends again
 		return requireGrant(w.Tx, partner, next.Destination.ID().GroupScope(), w.Now)
 	}
 	if err := requireRouting(ns, namespace, SourceEventAttribute, "event channels"); err != nil {
@@ -82,7 +86,7 @@ func createEventChannel(w *resource.Write, r *resource.Resource, next *EventChan
 	switch d := next.Destination; {
 	case next.Source == nil || TrimSource(next.Source.Source) == "":
 		return resource.Invalid("The property 'source.source' is required: events with this source go to the partner topic.")
-	case d == nil || d.Subscription == "" || d.Group == "":
+	case d == nil || uuid.Validate(d.Subscription) != nil || d.Group == "" || strings.Contains(d.Group, "/"):
 		return resource.Invalid("The property 'destination' is required, with azureSubscriptionId, resourceGroup and partnerTopicName.")
 	case !namePattern.MatchString(d.Name):
 		return resource.Invalid("destination.partnerTopicName '%s' must consist of %s.", d.Name, nameRule)

@@ -48,6 +48,34 @@ type RetryPolicy struct {
 	EventTimeToLiveInMinutes int `json:"eventTimeToLiveInMinutes"`
 }
 
+// UnmarshalJSON changes only what was sent, and refuses a zero that was: it
+// would look like a member left out.
+func (p *RetryPolicy) UnmarshalJSON(data []byte) error {
+	var sent struct {
+		Attempts *int `json:"maxDeliveryAttempts"`
+		Minutes  *int `json:"eventTimeToLiveInMinutes"`
+	}
+	if err := json.Unmarshal(data, &sent); err != nil {
+		return err
+	}
+	if sent.Attempts != nil {
+		if p.MaxDeliveryAttempts = *sent.Attempts; p.MaxDeliveryAttempts < 1 {
+			return p.outside()
+		}
+	}
+	if sent.Minutes != nil {
+		if p.EventTimeToLiveInMinutes = *sent.Minutes; p.EventTimeToLiveInMinutes < 1 {
+			return p.outside()
+		}
+	}
+	return nil
+}
+
+func (p *RetryPolicy) outside() error {
+	return resource.Invalid("Invalid event subscription request: retryPolicy takes maxDeliveryAttempts between 1 and %d and eventTimeToLiveInMinutes between 1 and %d; they are %d and %d.",
+		maxDeliveryAttempts, maxTimeToLive, p.MaxDeliveryAttempts, p.EventTimeToLiveInMinutes)
+}
+
 // Azure's limits, which are its defaults as well.
 const (
 	maxDeliveryAttempts = 30
@@ -74,13 +102,16 @@ const (
 
 var (
 	subscriptionNamePattern = regexp.MustCompile(`^[-a-zA-Z0-9]{3,100}$`)
-	containerPattern        = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9]){2,62}$`)
+	containerPattern        = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9])+$`)
+	// Azure takes 3 to 24 lower-case letters and digits. More may be bound to real
+	// addresses here, but nothing that means something in a file path.
+	accountPattern = regexp.MustCompile(`^[a-zA-Z0-9][-a-zA-Z0-9]{0,62}$`)
 )
 
 func (r *Rules) partnerTopicEventSubscriptionKind() *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: TypePartnerTopicEventSubscription, Names: subscriptionNamePattern, NameRule: "3 to 100 letters, digits and hyphens",
-		Versions: channelVersions, FlatPatch: true,
+		Versions: partnerVersions, FlatPatch: true,
 		Status: resource.Status{Put: 201, Patch: 201},
 		Actions: map[string]resource.Action{
 			"getfullurl": {Reads: true, Do: func(c *resource.Call) (any, error) {
@@ -129,7 +160,23 @@ func (r *Rules) prepareEventSubscription(w *resource.Write, res *resource.Resour
 	if err := checkExpiration(w, next); err != nil {
 		return err
 	}
+	if err := checkRoom(w); err != nil {
+		return err
+	}
 	return settleConsent(w, res, next)
+}
+
+// maxEventSubscriptions is Azure's limit per topic. It also keeps a topic and
+// all that goes with it small enough to be deleted as one unit.
+const maxEventSubscriptions = 500
+
+func checkRoom(w *resource.Write) error {
+	topic := w.ID.Parent()
+	if w.Old == nil && len(w.Tx.List(TypePartnerTopicEventSubscription, topic)) >= maxEventSubscriptions {
+		return resource.Errorf(resource.Conflict, "The partner topic '%s' has %d event subscriptions, as many as it can have. Delete one first.",
+			topic.Name(), maxEventSubscriptions)
+	}
+	return nil
 }
 
 func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
@@ -160,11 +207,8 @@ func checkRetryPolicy(next *EventSubscription) error {
 	if p.EventTimeToLiveInMinutes == 0 {
 		p.EventTimeToLiveInMinutes = maxTimeToLive
 	}
-	switch {
-	case p.MaxDeliveryAttempts < 1 || p.MaxDeliveryAttempts > maxDeliveryAttempts:
-		return resource.Invalid("Invalid event subscription request: retryPolicy.maxDeliveryAttempts is %d; it must lie between 1 and %d.", p.MaxDeliveryAttempts, maxDeliveryAttempts)
-	case p.EventTimeToLiveInMinutes < 1 || p.EventTimeToLiveInMinutes > maxTimeToLive:
-		return resource.Invalid("Invalid event subscription request: retryPolicy.eventTimeToLiveInMinutes is %d; it must lie between 1 and %d.", p.EventTimeToLiveInMinutes, maxTimeToLive)
+	if p.MaxDeliveryAttempts > maxDeliveryAttempts || p.EventTimeToLiveInMinutes > maxTimeToLive {
+		return p.outside()
 	}
 	return nil
 }
@@ -178,10 +222,10 @@ func checkDeadLetter(d *DeadLetterDestination) error {
 	}
 	d.EndpointType = "StorageBlob"
 	id, err := resource.ParseID(d.Properties.ResourceID)
-	if err != nil || !equalFold(id.Type(), "Microsoft.Storage/storageAccounts") {
+	if err != nil || !equalFold(id.Type(), "Microsoft.Storage/storageAccounts") || !accountPattern.MatchString(id.Name()) {
 		return resource.Invalid("Invalid event subscription request: deadLetterDestination.properties.resourceId '%s' is not the id of a storage account.", d.Properties.ResourceID)
 	}
-	if !containerPattern.MatchString(d.Properties.Container) {
+	if c := d.Properties.Container; len(c) < 3 || len(c) > 63 || !containerPattern.MatchString(c) {
 		return resource.Invalid("Invalid event subscription request: blobContainerName '%s' must have 3 to 63 lower-case letters, digits and single hyphens.", d.Properties.Container)
 	}
 	return nil
@@ -197,28 +241,34 @@ func checkExpiration(w *resource.Write, next *EventSubscription) error {
 	return nil
 }
 
-// consent is what the handshake with the endpoint brought.
+// consent is what the handshake with the endpoint brought. It is a
+// [resource.Proof]: until the write is over, a callback may still arrive.
 type consent struct {
+	url         string // that was asked; consent to one says nothing of another
 	granted     bool
 	code, token string
+	validations *Validations
 }
+
+// Forget implements [resource.Proof].
+func (c *consent) Forget() { c.validations.end(c.code) }
 
 // consultEndpoint asks the endpoint whether it wants these events: at every
 // create and every update, as Event Grid does.
 func (r *Rules) consultEndpoint(ctx context.Context, res *resource.Resource, _, _ *EventSubscription) (any, error) {
-	c := &consent{}
+	c := &consent{url: res.Secrets[SecretEndpointURL], validations: r.Validations}
 	c.code, c.token = r.Validations.begin()
-	granted, err := r.Webhooks.Handshake(ctx, Handshake{
-		URL: res.Secrets[SecretEndpointURL], SubscriptionName: res.ID.Name(), Topic: res.ID.Parent().String(),
+	var err error
+	c.granted, err = r.Webhooks.Handshake(ctx, Handshake{
+		URL: c.url, SubscriptionName: res.ID.Name(), Topic: res.ID.Parent().String(),
 		SubscriptionID: res.ID.String(), Code: c.code, Token: c.token,
 	})
-	confirmed := r.Validations.end(c.code)
 	if err != nil {
+		c.Forget()
 		return nil, resource.Errorf(resource.URLValidation,
 			"The attempt to validate the provided endpoint %s failed. %s For more details, visit https://aka.ms/esvalidation.",
-			baseURL(res.Secrets[SecretEndpointURL]), err)
+			baseURL(c.url), err)
 	}
-	c.granted = granted || confirmed
 	return c, nil
 }
 
@@ -229,6 +279,14 @@ func settleConsent(w *resource.Write, res *resource.Resource, next *EventSubscri
 	if !ok {
 		next.ProvisioningState = "Creating" // dry run; nobody sees it
 		return nil
+	}
+	if c.url != res.Secrets[SecretEndpointURL] {
+		return resource.Errorf(resource.Conflict, "The event subscription '%s' was changed by another request meanwhile; repeat this one.", res.ID.Name())
+	}
+	// Asked as late as here, inside the transaction: a callback that comes after
+	// this waits for the transaction and finds the pending consent stored.
+	if c.validations.end(c.code) {
+		c.granted = true
 	}
 	if c.granted {
 		next.ProvisioningState = Succeeded
@@ -248,11 +306,8 @@ func settleConsent(w *resource.Write, res *resource.Resource, next *EventSubscri
 // presentTopic writes provider and type segments in lower case, as the service
 // does in this one property.
 func presentTopic(topic resource.ID) string {
-	path := topic.Scope().String() + "/providers/" + strings.ToLower(topic.Namespace)
-	for i, t := range topic.Types {
-		path += "/" + strings.ToLower(t) + "/" + topic.Names[i]
-	}
-	return path
+	lower := topic.Scope().Provider(strings.ToLower(topic.Type()), topic.Names...)
+	return lower.String()
 }
 
 func baseURL(raw string) string {

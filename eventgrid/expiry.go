@@ -1,7 +1,6 @@
 package eventgrid
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/intertie/intertie/resource"
@@ -69,9 +68,6 @@ func consentDeadline(r *resource.Resource, p *EventSubscription) time.Time {
 	if p.ProvisioningState != AwaitingManualAction {
 		return time.Time{}
 	}
-	var pending pendingValidation
-	if err := json.Unmarshal([]byte(r.Secrets[secretValidation]), &pending); err != nil {
-		return time.Time{}
-	}
+	pending, _ := pendingOf(r) // without one the deadline is zero: never
 	return pending.Deadline
 }

@@ -2,6 +2,7 @@ package eventgrid
 
 import (
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -64,8 +65,8 @@ func preparePartnerRegistration(w *resource.Write, _ *resource.Resource, next, _
 		next.VisibilityState = "Hidden"
 	}
 	switch {
-	case len(next.LongDescription) > 2048:
-		return resource.Invalid("longDescription has %d characters; at most 2048 are allowed.", len(next.LongDescription))
+	case utf8.RuneCountInString(next.LongDescription) > 2048:
+		return resource.Invalid("longDescription has %d characters; at most 2048 are allowed.", utf8.RuneCountInString(next.LongDescription))
 	case next.CustomerServiceNumber != "" && !phonePattern.MatchString(next.CustomerServiceNumber):
 		return resource.Invalid("partnerCustomerServiceNumber '%s' is not a phone number like +1 515 123 4567.", next.CustomerServiceNumber)
 	case next.CustomerServiceExtension != "" && !extensionPattern.MatchString(next.CustomerServiceExtension):
@@ -101,7 +102,8 @@ func deletePartnerRegistration(d *resource.Deletion, r *resource.Resource, _ *Pa
 		if err != nil {
 			return err
 		}
-		if equalFold(p.Registration, r.ID.String()) {
+		// By id and not by text: it is stored as the client spelled it.
+		if id, err := resource.ParseID(p.Registration); err == nil && id.Equal(r.ID) {
 			return resource.Errorf(resource.Conflict,
 				"The partner registration '%s' is in use by the partner namespace '%s'. Delete that first.", r.ID.Name(), ns.ID.Name())
 		}

@@ -3,8 +3,10 @@ package eventgrid
 import (
 	"encoding/json"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/intertie/intertie/access"
 	"github.com/intertie/intertie/resource"
@@ -118,11 +120,11 @@ func checkEventTypes(info *EventTypeInfo) error {
 	}
 	for name, t := range info.Inline {
 		switch {
-		case name == "" || len(name) > 128:
-			return resource.Invalid("An event type name in inlineEventTypes must have 1 to 128 characters; '%s' has %d.", name, len(name))
-		case len(t.DisplayName) > 128:
+		case name == "" || utf8.RuneCountInString(name) > 128:
+			return resource.Invalid("An event type name in inlineEventTypes must have 1 to 128 characters; '%s' has %d.", name, utf8.RuneCountInString(name))
+		case utf8.RuneCountInString(t.DisplayName) > 128:
 			return resource.Invalid("The displayName of event type '%s' must have at most 128 characters.", name)
-		case len(t.Description) > 256:
+		case utf8.RuneCountInString(t.Description) > 256:
 			return resource.Invalid("The description of event type '%s' must have at most 256 characters.", name)
 		}
 	}
@@ -205,7 +207,15 @@ func uniqueInRegion(w *resource.Write, location string, types ...string) error {
 	return nil
 }
 
+// regionPattern admits what can stand in a host name and in a path: the region
+// is part of publish endpoints.
+var regionPattern = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9]{0,48}[a-z0-9])?$`)
+
 func (r *Rules) checkRegion(location, typ string) error {
+	if !regionPattern.MatchString(location) {
+		return resource.Errorf(resource.LocationNotAvailable,
+			"The provided location '%s' is not available for resource type '%s': it must consist of letters, digits and hyphens.", location, typ)
+	}
 	if len(r.Regions) == 0 || slices.Contains(r.Regions, location) {
 		return nil
 	}

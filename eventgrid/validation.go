@@ -29,6 +29,12 @@ type pendingValidation struct {
 	Deadline time.Time `json:"deadline"`
 }
 
+// pendingOf returns the consent that an event subscription waits for, if any.
+func pendingOf(r *resource.Resource) (p pendingValidation, ok bool) {
+	err := json.Unmarshal([]byte(r.Secrets[secretValidation]), &p)
+	return p, err == nil
+}
+
 // Validations remembers the consent requests under way in this process, so that
 // a callback that arrives while the endpoint is still answering is not lost.
 // It is safe for concurrent use.
@@ -84,11 +90,8 @@ func ConfirmStored(tx resource.Tx, id resource.ID, code, token string, now time.
 	if !ok {
 		return false, nil
 	}
-	var pending pendingValidation
-	if err := json.Unmarshal([]byte(r.Secrets[secretValidation]), &pending); err != nil {
-		return false, nil
-	}
-	if !strings.EqualFold(pending.Code, code) || !sameText(pending.Token, token) {
+	pending, ok := pendingOf(r)
+	if !ok || !strings.EqualFold(pending.Code, code) || !sameText(pending.Token, token) {
 		return false, nil
 	}
 	p, err := resource.Properties[EventSubscription](r)
