@@ -4,7 +4,7 @@
 //
 // Every request takes the same steps, in this order, and no kind can skip one:
 //
-//	identify     path → scope, type, names, collection or action   path.go
+//	identify     path → scope, type, names, collection or action   (package resource)
 //	authenticate bearer token → principal                          authenticate.go
 //	authorize    role assignments at the scope and above           engine.go
 //	find         subscription, provider registration, group, parent

@@ -11,14 +11,14 @@ import (
 // serveKind serves every operation of every kind.
 func (h *Handler) serveKind(rq *request) error {
 	p := rq.path
-	if p.Tail == "" && p.Namespace == p.ID.Namespace && p.ID.Namespace != "" {
+	if p.Tail == "" && !p.Beyond && p.ID.Namespace != "" {
 		kind, err := h.kindOf(p.ID.Type(), rq.version)
 		if err != nil {
 			return err
 		}
 		return h.serveResource(rq, kind, canonical(p.ID, kind))
 	}
-	if rq.http.Method == http.MethodPost && p.Namespace == p.ID.Namespace {
+	if rq.http.Method == http.MethodPost && !p.Beyond {
 		kind, err := h.kindOf(p.ID.Type(), rq.version)
 		if err != nil {
 			return err
@@ -26,7 +26,7 @@ func (h *Handler) serveKind(rq *request) error {
 		return h.act(rq, kind, canonical(p.ID, kind))
 	}
 	typ := p.Namespace + "/" + p.Tail
-	if p.Namespace == p.ID.Namespace && len(p.ID.Types) > 0 {
+	if !p.Beyond && len(p.ID.Types) > 0 {
 		typ = p.ID.Type() + "/" + p.Tail
 	}
 	kind, err := h.kindOf(typ, rq.version)
@@ -158,6 +158,9 @@ func (h *Handler) write(rq *request, kind *resource.Kind, id resource.ID, patch 
 		}
 		if proof, err = kind.Consult(rq.http.Context(), next, old); err != nil {
 			return err
+		}
+		if p, ok := proof.(resource.Proof); ok {
+			defer p.Forget()
 		}
 	}
 	var written *resource.Resource

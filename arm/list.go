@@ -25,7 +25,7 @@ type page struct {
 func (h *Handler) list(rq *request, kind *resource.Kind) error {
 	scope := rq.path.ID
 	nested := strings.Count(kind.Type, "/") > 1
-	if scope.Subscription == "" || (nested && len(scope.Types) == 0) {
+	if scope.Subscription == "" || nested != (len(scope.Types) > 0) {
 		return resource.Errorf(resource.InvalidResourceType, "Resources of type '%s' cannot be listed at '%s'.", kind.Type, scope)
 	}
 	if err := h.authorize(rq, kind.Type+"/read", scope); err != nil {

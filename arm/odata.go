@@ -13,8 +13,12 @@ func parseNameFilter(text string) (func(name string) bool, error) {
 	if strings.TrimSpace(text) == "" {
 		return func(string) bool { return true }, nil
 	}
-	p := &filterParser{tokens: filterTokens(text)}
-	match, err := p.or()
+	p := &filterParser{}
+	var match nameMatch
+	var err error
+	if p.tokens, err = filterTokens(text); err == nil {
+		match, err = p.or()
+	}
 	if err == nil && len(p.tokens) > 0 {
 		err = resource.Invalid("unexpected '%s'", p.tokens[0])
 	}
@@ -30,30 +34,21 @@ func parseNameFilter(text string) (func(name string) bool, error) {
 
 // filterTokens splits into words, parentheses, commas and quoted strings; those
 // keep their opening quote, and a doubled quote inside stands for one.
-func filterTokens(s string) []string {
-	var out []string
+func filterTokens(s string) (out []string, err error) {
 	for i := 0; i < len(s); {
-		switch c := s[i]; {
-		case c == ' ' || c == '\t':
+		switch s[i] {
+		case ' ', '\t':
 			i++
-		case c == '(' || c == ')' || c == ',':
+		case '(', ')', ',':
 			out = append(out, s[i:i+1])
 			i++
-		case c == '\'':
-			var b strings.Builder
-			b.WriteByte('\'')
-			for i++; i < len(s); i++ {
-				if s[i] == '\'' {
-					if i+1 < len(s) && s[i+1] == '\'' {
-						i++
-					} else {
-						i++
-						break
-					}
-				}
-				b.WriteByte(s[i])
+		case '\'':
+			text, after, ok := quotedText(s[i+1:])
+			if !ok {
+				return nil, resource.Invalid("a quote is not closed")
 			}
-			out = append(out, b.String())
+			out = append(out, "'"+text)
+			i = len(s) - len(after)
 		default:
 			end := i + strings.IndexAny(s[i:], " \t(),'")
 			if end < i {
@@ -63,7 +58,22 @@ func filterTokens(s string) []string {
 			i = end
 		}
 	}
-	return out
+	return out, nil
+}
+
+// quotedText reads up to the closing quote and returns what follows it.
+func quotedText(s string) (text, after string, ok bool) {
+	for {
+		part, rest, found := strings.Cut(s, "'")
+		text += part
+		if !found {
+			return "", "", false
+		}
+		if !strings.HasPrefix(rest, "'") {
+			return text, rest, true
+		}
+		text, s = text+"'", rest[1:]
+	}
 }
 
 type nameMatch = func(name string) bool

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -221,6 +222,9 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 	var written *resource.Resource
 	err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
 		status = http.StatusCreated
+		if err := checkScope(tx, id.Scope()); err != nil {
+			return err
+		}
 		for _, other := range tx.List(resource.TypeRoleAssignment, id.Scope()) {
 			if !other.ID.Scope().Equal(id.Scope()) {
 				continue
@@ -254,6 +258,23 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 		return err
 	}
 	return writePresented(rq, status, written, presentAssignment)
+}
+
+// checkScope refuses a scope that is not there. What belongs to providers other
+// than ours cannot be known, so it passes.
+func checkScope(tx resource.Tx, scope resource.ID) error {
+	if scope.Group != "" {
+		if _, ok := tx.Get(scope.GroupScope()); !ok {
+			return groupNotFound(scope)
+		}
+	}
+	if !strings.EqualFold(scope.Namespace, eventgrid.Namespace) {
+		return nil
+	}
+	if _, ok := tx.Get(scope); !ok {
+		return notFound(scope)
+	}
+	return nil
 }
 
 func (h *Handler) readRoleAssignment(rq *request, id resource.ID) (*RoleAssignment, error) {

@@ -2,6 +2,7 @@ package arm
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/intertie/intertie/eventgrid"
@@ -25,11 +26,11 @@ func (h *Handler) fixedRoutes() []route {
 	}
 	typed := func(types ...string) func(*request) bool {
 		return func(rq *request) bool {
-			return rq.path.Tail == "" && rq.path.Namespace == rq.path.ID.Namespace && anyFold(rq.path.ID.Type(), types...)
+			return rq.path.Tail == "" && !rq.path.Beyond && anyFold(rq.path.ID.Type(), types...)
 		}
 	}
 	collection := func(types ...string) func(*request) bool {
-		return func(rq *request) bool { return anyFold(rq.path.Namespace+"/"+rq.path.Tail, types...) }
+		return func(rq *request) bool { return rq.path.Beyond && anyFold(rq.path.Namespace+"/"+rq.path.Tail, types...) }
 	}
 	provider := func(rq *request) bool {
 		return (subscription(rq) || root(rq)) && rq.path.Namespace != "" && anyFold(rq.path.Tail, "", "register", "unregister")
@@ -67,10 +68,8 @@ func (h *Handler) serveOpen(rq *request) (bool, error) {
 
 // only refuses other methods.
 func (h *Handler) only(rq *request, methods ...string) error {
-	for _, m := range methods {
-		if rq.http.Method == m {
-			return nil
-		}
+	if slices.Contains(methods, rq.http.Method) {
+		return nil
 	}
 	return h.methodNotAllowed(rq, strings.Join(methods, ", "))
 }
@@ -125,8 +124,9 @@ func (h *Handler) getOperation(rq *request) error {
 		if r.UID != uid {
 			continue
 		}
-		if err := h.authorize(rq, r.Type+"/read", r.ID); err != nil {
-			return err
+		// A foreign operation does not exist: 403 would tell that it does.
+		if h.authorize(rq, r.Type+"/read", r.ID) != nil {
+			return missing
 		}
 		status := map[string]any{"id": rq.base + rq.http.URL.RequestURI(), "name": uid.String(), "status": "InProgress"}
 		switch state := finalStates[provisioningState(r)]; state {

@@ -3,6 +3,7 @@ package arm
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 
 	"github.com/google/uuid"
 
@@ -96,10 +97,19 @@ func (h *Handler) listTenants(rq *request) error {
 // regions are listed for clients that offer a choice; unless configured
 // otherwise any region name is accepted.
 var regions = [][2]string{
-	{"westeurope", "West Europe"}, {"northeurope", "North Europe"}, {"eastus", "East US"}, {"eastus2", "East US 2"},
-	{"westus", "West US"}, {"westus2", "West US 2"}, {"centralus", "Central US"}, {"uksouth", "UK South"},
-	{"swedencentral", "Sweden Central"}, {"germanywestcentral", "Germany West Central"}, {"southeastasia", "Southeast Asia"},
-	{"japaneast", "Japan East"}, {"australiaeast", "Australia East"},
+	{"westeurope", "West Europe"},
+	{"northeurope", "North Europe"},
+	{"eastus", "East US"},
+	{"eastus2", "East US 2"},
+	{"westus", "West US"},
+	{"westus2", "West US 2"},
+	{"centralus", "Central US"},
+	{"uksouth", "UK South"},
+	{"swedencentral", "Sweden Central"},
+	{"germanywestcentral", "Germany West Central"},
+	{"southeastasia", "Southeast Asia"},
+	{"japaneast", "Japan East"},
+	{"australiaeast", "Australia East"},
 }
 
 func (h *Handler) listLocations(rq *request) error {
@@ -140,6 +150,9 @@ func (h *Handler) regionList() [][2]string {
 	return out
 }
 
+// aliasPattern bounds the names that clients choose for aliases.
+var aliasPattern = regexp.MustCompile(`^[-\w.]{1,64}$`)
+
 type alias struct {
 	SubscriptionID    string `json:"subscriptionId"`
 	DisplayName       string `json:"displayName"`
@@ -167,6 +180,9 @@ func (h *Handler) serveAlias(rq *request) error {
 		}
 		if err := json.Unmarshal(body, &wanted); err != nil {
 			return badBody(err.Error())
+		}
+		if !aliasPattern.MatchString(id.Name()) {
+			return resource.Invalid("The alias '%s' is invalid: it must consist of 1 to 64 letters, digits, '-', '_' and '.'.", id.Name())
 		}
 		if wanted.Properties.DisplayName == "" {
 			return resource.Invalid("The property 'displayName' is required: the name of the subscription to create.")
