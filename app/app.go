@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,9 +136,9 @@ func (a *App) Stop(ctx context.Context) error {
 		a.steps = nil
 		a.mu.Unlock()
 		var errs []error
-		for i := len(steps) - 1; i >= 0; i-- {
-			if err := steps[i].undo(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", steps[i].name, err))
+		for _, s := range slices.Backward(steps) {
+			if err := s.undo(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
 			}
 		}
 		a.stopErr = errors.Join(errs...)

@@ -122,7 +122,7 @@ func principalResource(old *resource.Resource, sp access.ServicePrincipal, now t
 		r = old.Clone()
 	}
 	r.ModifiedAt = now
-	sealed, err := json.Marshal(credentials{sp.Secrets, sp.Certificates})
+	sealed, err := json.Marshal(credentials{sp.Secrets, sp.Certificates}) //nolint:musttag // by the names in Go: only this program reads it
 	if err != nil {
 		return nil, fmt.Errorf("encode credentials: %w", err)
 	}
@@ -138,7 +138,7 @@ func principalOf(r *resource.Resource) (access.ServicePrincipal, error) {
 		return access.ServicePrincipal{}, fmt.Errorf("decode %s: %w", r.ID, err)
 	}
 	var c credentials
-	if err := json.Unmarshal([]byte(r.Secrets[secretCredentials]), &c); err != nil {
+	if err := json.Unmarshal([]byte(r.Secrets[secretCredentials]), &c); err != nil { //nolint:musttag // as it was written
 		return access.ServicePrincipal{}, fmt.Errorf("decode credentials of %s: %w", r.ID, err)
 	}
 	sp.Secrets, sp.Certificates, sp.Revision = c.Secrets, c.Certificates, r.Revision

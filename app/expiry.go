@@ -83,7 +83,15 @@ func (e *expiry) expireDue(ctx context.Context) time.Duration {
 		}
 		heap.Pop(&e.queue)
 		e.mu.Unlock()
-		err := e.store.Commit(ctx, func(tx resource.Tx) error { return e.rules.Expire(tx, first.id, e.now()) })
+		acted := false // an entry is stale when its resource was changed or removed
+		err := e.store.Commit(ctx, func(tx resource.Tx) error {
+			now := e.now()
+			r, ok := tx.Get(first.id)
+			if acted = ok && isDue(r, now); !acted {
+				return nil
+			}
+			return e.rules.Expire(tx, first.id, now)
+		})
 		switch {
 		case ctx.Err() != nil:
 			return time.Hour
@@ -93,10 +101,15 @@ func (e *expiry) expireDue(ctx context.Context) time.Duration {
 			heap.Push(&e.queue, due{at: e.now().Add(retryExpiry), id: first.id})
 			e.mu.Unlock()
 			return retryExpiry
-		default:
+		case acted:
 			e.logger.Info("expired", "id", first.id)
 		}
 	}
+}
+
+func isDue(r *resource.Resource, now time.Time) bool {
+	at := eventgrid.Due(r)
+	return !at.IsZero() && !now.Before(at)
 }
 
 type due struct {

@@ -79,5 +79,8 @@ func (b *blobStores) of(accountID string) blob.Store {
 	if id, err := resource.ParseID(accountID); err == nil {
 		name = strings.ToLower(id.Name())
 	}
-	return blob.NewDirectory(filepath.Join(b.root, filepath.Base(name)))
+	if !filepath.IsLocal(name) || strings.ContainsAny(name, `./\`) {
+		name = "unnamed" // must not lead out of root, whoever let it in
+	}
+	return blob.NewDirectory(filepath.Join(b.root, name))
 }

@@ -34,6 +34,7 @@ var settingsID = resource.ID{}.Provider("Intertie.Server/settings", "default")
 // of the principal, known only when it was made now.
 func loadSettings(ctx context.Context, st *store.Store, now time.Time) (s *settings, secret string, err error) {
 	err = st.Commit(ctx, func(tx resource.Tx) error {
+		secret = "" // another node was faster: what this one made is not what there is
 		if r, ok := tx.Get(settingsID); ok {
 			s, err = resource.Properties[settings](r)
 			if err == nil {

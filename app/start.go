@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/intertie/intertie/access"
@@ -61,7 +62,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 
 	// Durable.
-	sealer, err := a.sealer()
+	sealer, err := a.sealer(ctx, eng.JetStream())
 	if err != nil {
 		return err
 	}
@@ -165,13 +166,23 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) newDispatcher(events *eventlog.Log, registry prometheus.Registerer) (*deliver.Dispatcher, error) {
 	o := deliver.DefaultOptions()
 	o.Log, o.Logger, o.Registerer = events, a.logger, registry
+	// Attempts that hang longer are made again after the restart; a stop as a
+	// whole has to end within 30 s.
+	o.DrainTimeout = 20 * time.Second
 	return deliver.New(o)
 }
 
-func (a *App) sealer() (*store.Sealer, error) {
+// sealer loads the master key. One in the data folder is made at the first
+// start and never again: with another key the secrets would stay closed.
+func (a *App) sealer(ctx context.Context, js jetstream.JetStream) (*store.Sealer, error) {
 	path, create := a.opts.MasterKeyFile, false
 	if path == "" {
-		path, create = filepath.Join(a.opts.Data, "master.key"), true
+		path = filepath.Join(a.opts.Data, "master.key")
+		exists, err := store.Exists(ctx, js)
+		if err != nil {
+			return nil, err
+		}
+		create = !exists
 	}
 	key, err := store.LoadMasterKey(path, create)
 	if err != nil {

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+	"github.com/intertie/intertie/store"
+)
+
+// waiting is a partner topic that falls due at a time.
+func waiting(t *testing.T, name string, at time.Time) *resource.Resource {
+	t.Helper()
+	r := &resource.Resource{
+		ID: resource.GroupID("s", "g").Provider(eventgrid.TypePartnerTopic, name), UID: resource.NewUID(), Type: eventgrid.TypePartnerTopic,
+	}
+	expires := resource.Time(at)
+	if err := resource.Encode(r, &eventgrid.PartnerTopic{ActivationState: eventgrid.NeverActivated, Expires: &expires}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func put(t *testing.T, st *store.Store, rs ...*resource.Resource) {
+	t.Helper()
+	err := st.Commit(t.Context(), func(tx resource.Tx) error {
+		for _, r := range rs {
+			tx.Put(r)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestExpiryFollowsTheClock(t *testing.T) {
+	st := openStores(t, 1)[0]
+	begin := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	now := begin
+	var log bytes.Buffer
+	e := newExpiry(&eventgrid.Rules{}, st, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
+	st.Observe(func(cs []store.Change) {
+		for _, c := range cs {
+			e.note(c.New)
+		}
+	})
+	put(t, st, waiting(t, "second", begin.Add(20*time.Minute)), waiting(t, "first", begin.Add(10*time.Minute)), waiting(t, "far", begin.Add(48*time.Hour)))
+	put(t, st, waiting(t, "renewed", begin.Add(10*time.Minute)))
+	put(t, st, waiting(t, "renewed", begin.Add(30*time.Minute)))
+	put(t, st, &resource.Resource{ID: resource.GroupID("s", "g"), UID: resource.NewUID(), Type: resource.TypeGroup})
+
+	for _, c := range []struct {
+		at   time.Duration
+		wait time.Duration
+		left string
+	}{
+		{0, 10 * time.Minute, "far first renewed second"},
+		{10*time.Minute - 1, 1, "far first renewed second"},
+		{10 * time.Minute, 10 * time.Minute, "far renewed second"},
+		{25 * time.Minute, 5 * time.Minute, "far renewed"},
+		{30 * time.Minute, time.Hour, "far"}, // an hour at most
+		{48 * time.Hour, time.Hour, ""},
+	} {
+		now = begin.Add(c.at)
+		wait := e.expireDue(t.Context())
+		var left []string
+		for _, r := range st.List(eventgrid.TypePartnerTopic, resource.ID{}) {
+			left = append(left, r.ID.Name())
+		}
+		if wait != c.wait || strings.Join(left, " ") != c.left {
+			t.Errorf("after %v: wait %v, left %v; want %v, %s", c.at, wait, left, c.wait, c.left)
+		}
+	}
+	// A stale entry changes nothing and must not claim that it did.
+	if got := strings.Count(log.String(), "msg=expired"); got != 4 {
+		t.Errorf("%d lines for 4 expired topics:\n%s", got, &log)
+	}
+}
+
+func TestExpiryTriesAgain(t *testing.T) {
+	st := openStores(t, 1)[0]
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	e := newExpiry(&eventgrid.Rules{}, st, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	r := waiting(t, "pt1", now)
+	put(t, st, r)
+	e.note(r)
+	e.note(nil)
+	st.Close() // what was due cannot be written
+	if wait := e.expireDue(t.Context()); wait != retryExpiry || e.queue.Len() != 1 {
+		t.Errorf("wait %v with %d noted", wait, e.queue.Len())
+	}
+	if wait := e.expireDue(t.Context()); wait != retryExpiry {
+		t.Errorf("at once again: %v", wait)
+	}
+}
+
+func TestExpiryRunsUntilItIsStopped(t *testing.T) {
+	st := openStores(t, 1)[0]
+	e := newExpiry(&eventgrid.Rules{}, st, time.Now, slog.New(slog.DiscardHandler))
+	gone := make(chan struct{})
+	st.Observe(func(cs []store.Change) {
+		for _, c := range cs {
+			e.note(c.New)
+			if c.New == nil {
+				close(gone)
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- e.run(ctx) }()
+	put(t, st, waiting(t, "pt1", time.Now().Add(-time.Second)))
+	<-gone
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
