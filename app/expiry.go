@@ -32,14 +32,14 @@ func newExpiry(rules *eventgrid.Rules, st *store.Store, now func() time.Time, lo
 	return &expiry{rules: rules, store: st, now: now, logger: logger, wake: make(chan struct{}, 1)}
 }
 
-// note remembers when a resource falls due; nil is ignored.
-func (e *expiry) note(r *resource.Resource) {
-	if r == nil {
+// note remembers when a changed resource falls due.
+func (e *expiry) note(c store.Change) {
+	if c.New == nil {
 		return
 	}
-	at := eventgrid.Due(r)
-	if at.IsZero() {
-		return
+	r, at := c.New, eventgrid.Due(c.New)
+	if at.IsZero() || c.Old != nil && eventgrid.Due(c.Old).Equal(at) {
+		return // never, or noted already
 	}
 	e.mu.Lock()
 	heap.Push(&e.queue, due{at: at, id: r.ID})

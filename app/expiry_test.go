@@ -47,7 +47,7 @@ func TestExpiryFollowsTheClock(t *testing.T) {
 	e := newExpiry(&eventgrid.Rules{}, st, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
 	st.Observe(func(cs []store.Change) {
 		for _, c := range cs {
-			e.note(c.New)
+			e.note(c)
 		}
 	})
 	put(t, st, waiting(t, "second", begin.Add(20*time.Minute)), waiting(t, "first", begin.Add(10*time.Minute)), waiting(t, "far", begin.Add(48*time.Hour)))
@@ -89,8 +89,9 @@ func TestExpiryTriesAgain(t *testing.T) {
 	e := newExpiry(&eventgrid.Rules{}, st, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	r := waiting(t, "pt1", now)
 	put(t, st, r)
-	e.note(r)
-	e.note(nil)
+	e.note(store.Change{New: r})
+	e.note(store.Change{Old: r})
+	e.note(store.Change{Old: r, New: r}) // due when it was before: noted already
 	st.Close() // what was due cannot be written
 	if wait := e.expireDue(t.Context()); wait != retryExpiry || e.queue.Len() != 1 {
 		t.Errorf("wait %v with %d noted", wait, e.queue.Len())
@@ -106,7 +107,7 @@ func TestExpiryRunsUntilItIsStopped(t *testing.T) {
 	gone := make(chan struct{})
 	st.Observe(func(cs []store.Change) {
 		for _, c := range cs {
-			e.note(c.New)
+			e.note(c)
 			if c.New == nil {
 				close(gone)
 			}

@@ -62,7 +62,7 @@ func (p *projection) observe(changes []store.Change) {
 		case eventgrid.TypeChannel, eventgrid.TypeEventChannel:
 			namespaces[r.ID.Parent().Key()] = r.ID.Parent()
 		case eventgrid.TypePartnerTopic:
-			p.expiry.note(c.New)
+			p.expiry.note(c)
 			if c.New == nil {
 				p.dispatcher.RemoveTopic(c.Old.UID)
 			} else {
@@ -72,7 +72,7 @@ func (p *projection) observe(changes []store.Change) {
 				namespaces[id.Parent().Key()] = id.Parent()
 			}
 		case eventgrid.TypePartnerTopicEventSubscription:
-			p.expiry.note(c.New)
+			p.expiry.note(c)
 			topics[r.ID.Parent().Key()] = r.ID.Parent()
 		}
 	}
@@ -138,7 +138,7 @@ func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscri
 	}
 	spec := filter.Spec{}
 	if es.Filter != nil {
-		spec = *es.Filter
+		spec = es.Filter.Spec
 	}
 	compiled, err := filter.Compile(spec)
 	if err != nil {

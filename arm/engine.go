@@ -222,6 +222,9 @@ func (h *Handler) remove(rq *request, kind *resource.Kind, id resource.ID) error
 		if err := kind.Delete(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r); err != nil {
 			return err
 		}
+		for _, a := range tx.List(resource.TypeRoleAssignment, r.ID) {
+			tx.Delete(a.ID) // or it would apply to a later resource of the same name
+		}
 		tx.Delete(r.ID)
 		return nil
 	})

@@ -170,3 +170,20 @@ func TestRoleDefinitions(t *testing.T) {
 	f.put("owner", at+"/"+guid1, `{}`).wantError(405, "HttpMethodNotAllowed")
 	f.post("owner", at, `{}`).wantError(405, "HttpMethodNotAllowed")
 }
+
+// A role at a resource must not wait for a later resource of the same name.
+func TestRolesGoWithTheirResource(t *testing.T) {
+	for name, deleted := range map[string]string{"directly": topic, "with its channel": channel} {
+		f := newFixture(t).partnerFlow()
+		who := f.principal("guest")
+		at := assignmentAt(topic, guid1)
+		f.put("owner", at, assignmentBody(access.RoleReader, who)).want(201)
+		f.get("guest", topic).want(200)
+		f.delete("owner", deleted).want(200)
+		f.get("guest", topic).want(403)
+		f.get("owner", at).wantError(404, "RoleAssignmentNotFound")
+		if t.Failed() {
+			t.Fatal(name)
+		}
+	}
+}

@@ -34,6 +34,13 @@ func (h *Handler) confirmValidation(rq *request) error {
 	id, err := resource.ParseID(q.Get("resource"))
 	confirmed := false
 	if err == nil {
+		// A look first: strangers' guesses must not queue up with real writes.
+		confirmed, err = eventgrid.ConfirmStored(&draftTx{readOnly{h.Store}}, id, code, token, rq.now)
+		if err != nil {
+			return err
+		}
+	}
+	if confirmed {
 		err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
 			var err error
 			confirmed, err = eventgrid.ConfirmStored(tx, id, code, token, rq.now)

@@ -19,7 +19,7 @@ type EventSubscription struct {
 	Labels            resource.List[string]  `json:"labels" arm:"patch"`
 	Schema            DeliverySchema         `json:"eventDeliverySchema" arm:"create"`
 	Destination       *Destination           `json:"destination" arm:"patch"`
-	Filter            *filter.Spec           `json:"filter" arm:"patch"`
+	Filter            *Filter                `json:"filter" arm:"patch"`
 	RetryPolicy       *RetryPolicy           `json:"retryPolicy" arm:"patch"`
 	DeadLetter        *DeadLetterDestination `json:"deadLetterDestination,omitempty" arm:"patch"`
 	Expires           *resource.Time         `json:"expirationTimeUtc,omitempty" arm:"patch"`
@@ -39,6 +39,20 @@ const CloudEventSchema DeliverySchema = "CloudEventSchemaV1_0"
 // UnmarshalJSON implements [json.Unmarshaler].
 func (s *DeliverySchema) UnmarshalJSON(data []byte) error {
 	return resource.ParseEnum(data, s, CloudEventSchema, "EventGridSchema", "CustomInputSchema")
+}
+
+// Filter selects events. A PATCH replaces it as a whole: a condition that is left
+// out is taken away, as there is no other way to do so.
+type Filter struct{ filter.Spec }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (f *Filter) UnmarshalJSON(data []byte) error {
+	var fresh filter.Spec
+	if err := json.Unmarshal(data, &fresh); err != nil {
+		return err
+	}
+	f.Spec = fresh
+	return nil
 }
 
 // RetryPolicy bounds how long an event is tried. Whichever limit comes first
@@ -183,9 +197,9 @@ func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "nu
 
 func checkFilter(next *EventSubscription) error {
 	if next.Filter == nil {
-		next.Filter = &filter.Spec{}
+		next.Filter = &Filter{}
 	}
-	if _, err := filter.Compile(*next.Filter); err != nil {
+	if _, err := filter.Compile(next.Filter.Spec); err != nil {
 		e := resource.Invalid("Invalid event subscription request: %s", err)
 		if fe, ok := errors.AsType[*filter.Error](err); ok {
 			e = resource.Invalid("Invalid event subscription request: %s", fe.Message)

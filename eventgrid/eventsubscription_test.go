@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -22,7 +21,7 @@ func deadLetter(id, container string) string {
 func TestEventSubscriptionDefaults(t *testing.T) {
 	w := newWorld(t).withSubscription()
 	want := &EventSubscription{
-		ProvisioningState: Succeeded, Schema: CloudEventSchema, Filter: &filter.Spec{}, RetryPolicy: &RetryPolicy{30, 1440},
+		ProvisioningState: Succeeded, Schema: CloudEventSchema, Filter: &Filter{}, RetryPolicy: &RetryPolicy{30, 1440},
 		Destination: &Destination{EndpointType: WebHook, Properties: &WebHookDestination{EndpointBaseURL: "https://erp.example/hook", MaxEvents: 1, PreferredKB: 64}},
 	}
 	if diff := cmp.Diff(want, props[EventSubscription](w, subscriptionID)); diff != "" {
@@ -183,4 +182,16 @@ func TestATopicHasRoomFor500Subscriptions(t *testing.T) {
 	}
 	w.wantError(w.put(topicID.Child("eventSubscriptions", "one-more"), hookBody("https://x.example", "")), resource.Conflict, "500", "'pt1'")
 	w.must(w.patch(subscriptionID, `{"labels":["still works"]}`))
+}
+
+// A condition can be taken away only by leaving it out, so a PATCH of the filter
+// cannot be a merge.
+func TestPatchReplacesTheFilter(t *testing.T) {
+	w := newWorld(t).withSubscription()
+	w.must(w.patch(subscriptionID, `{"filter":{"subjectBeginsWith":"/x","includedEventTypes":["A"],"advancedFilters":[{"operatorType":"IsNotNull","key":"data.k"}]}}`))
+	w.must(w.patch(subscriptionID, `{"filter":{"subjectEndsWith":"/y"}}`))
+	f := props[EventSubscription](w, subscriptionID).Filter
+	if f.SubjectBeginsWith != "" || f.SubjectEndsWith != "/y" || f.IncludedEventTypes != nil || f.AdvancedFilters != nil {
+		t.Errorf("got %+v", f)
+	}
 }

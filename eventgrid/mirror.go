@@ -88,14 +88,18 @@ func deleteMirror(d *resource.Deletion, channel *resource.Resource, id resource.
 			return err
 		}
 	}
-	removeSubscriptions(d.Tx, topic)
+	removeBelow(d.Tx, topic)
 	d.Tx.Delete(topic.ID)
 	return nil
 }
 
-func removeSubscriptions(tx resource.Tx, topic *resource.Resource) {
-	for _, s := range tx.List(TypePartnerTopicEventSubscription, topic.ID) {
-		tx.Delete(s.ID)
+// removeBelow deletes a partner topic's event subscriptions, and the roles that
+// were assigned at it: they must not apply to a later one of the same name.
+func removeBelow(tx resource.Tx, topic *resource.Resource) {
+	for _, typ := range []string{TypePartnerTopicEventSubscription, resource.TypeRoleAssignment} {
+		for _, r := range tx.List(typ, topic.ID) {
+			tx.Delete(r.ID)
+		}
 	}
 }
 

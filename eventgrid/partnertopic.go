@@ -67,7 +67,7 @@ func setActivation(c *resource.Call, state string) error {
 // deletePartnerTopic takes the event subscriptions and the channel along. A
 // legacy event channel stays and says that its topic was deleted.
 func deletePartnerTopic(d *resource.Deletion, topic *resource.Resource, _ *PartnerTopic) error {
-	removeSubscriptions(d.Tx, topic)
+	removeBelow(d.Tx, topic)
 	channel, ok := ChannelOf(d.Tx, topic)
 	switch {
 	case !ok:
