@@ -92,7 +92,7 @@ func TestExpiryTriesAgain(t *testing.T) {
 	e.note(store.Change{New: r})
 	e.note(store.Change{Old: r})
 	e.note(store.Change{Old: r, New: r}) // due when it was before: noted already
-	st.Close() // what was due cannot be written
+	st.Close()                           // what was due cannot be written
 	if wait := e.expireDue(t.Context()); wait != retryExpiry || e.queue.Len() != 1 {
 		t.Errorf("wait %v with %d noted", wait, e.queue.Len())
 	}
