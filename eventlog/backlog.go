@@ -239,6 +239,7 @@ func (b *backlogs) close(ctx context.Context) error {
 	for _, s := range b.all() {
 		s.ledger.giveBack()
 		if s.consumer != nil {
+			errs = append(errs, s.ledger.confirm(ctx))
 			if err := b.truncate(ctx, s); err != nil && !isGone(err) {
 				errs = append(errs, err)
 			}

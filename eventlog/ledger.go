@@ -1,6 +1,8 @@
 package eventlog
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,6 +28,7 @@ type ledger struct {
 	held map[uint64]*held // by stream sequence
 	done bool             // a record was finished since moved was asked
 	size int              // bytes finished since full was called
+	last string           // reply subject of the record finished last
 }
 
 // held is one record. It is finished when as many parts are released as were
@@ -110,7 +113,7 @@ func (h *held) end(word []byte, done bool) {
 	delete(l.held, h.seq)
 	full := false
 	if done {
-		l.done = true
+		l.done, l.last = true, h.reply
 		if l.size += h.size; l.size >= truncateBytes {
 			l.size, full = 0, true
 		}
@@ -148,6 +151,22 @@ func (l *ledger) moved() bool {
 	m := l.done
 	l.done = false
 	return m
+}
+
+// confirm waits until the server has dealt with all that it was told. Words are
+// taken in order, so the last one is said again, with a question.
+func (l *ledger) confirm(ctx context.Context) error {
+	l.mu.Lock()
+	last := l.last
+	l.mu.Unlock()
+	if last == "" {
+		return nil
+	}
+	_, err := l.conn.RequestWithContext(ctx, last, []byte("+ACK"))
+	if err != nil && !errors.Is(err, nats.ErrNoResponders) { // without its consumer nothing is handed out again
+		return fmt.Errorf("confirm what is done: %w", err)
+	}
+	return nil
 }
 
 // giveBack returns everything that is held, for a graceful stop.

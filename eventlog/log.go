@@ -121,11 +121,14 @@ func (l *Log) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), flushOnCloseTimeout)
 	defer cancel()
-	var err error
-	if l.backlogs != nil {
-		err = l.backlogs.close(ctx)
+	var errs []error
+	for _, q := range l.queues {
+		errs = append(errs, q.ledger.confirm(ctx))
 	}
-	if err := errors.Join(err, l.js.Conn().FlushWithContext(ctx)); err != nil {
+	if l.backlogs != nil {
+		errs = append(errs, l.backlogs.close(ctx))
+	}
+	if err := errors.Join(append(errs, l.js.Conn().FlushWithContext(ctx))...); err != nil {
 		l.opts.Logger.Warn("what was done last may be handed out again", "error", err)
 	}
 }
