@@ -53,7 +53,7 @@ func TestOnlyMatchingSubscriptionsGetAnEvent(t *testing.T) {
 		r.SetTopic(topicUID, topicID, nil)
 		r.disk.publish(entry(1))
 		pass(time.Second)
-		if got := r.value(t, "eventgrid_unmatched_total", topicID); got != 1 {
+		if got := r.value(t, "eventgrid_unmatched_events_total", topicID); got != 1 {
 			t.Errorf("unmatched_total = %v", got)
 		}
 		if r.disk.count(queueEvents) != 0 {

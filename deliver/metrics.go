@@ -44,7 +44,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			"Events written to a dead-letter destination.", labelTopic, labelSubscription, labelReason),
 		dropped: counter("eventgrid_dropped_total",
 			"Events that were given up and written nowhere.", labelTopic, labelSubscription, labelReason),
-		unmatched: counter("eventgrid_unmatched_total",
+		unmatched: counter("eventgrid_unmatched_events_total",
 			"Events that matched no event subscription.", labelTopic),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "eventgrid_destination_processing_duration_ms",

@@ -323,7 +323,7 @@ func TestUnknownReceiversAreThoseOfDeletedOnes(t *testing.T) {
 		if got := r.value(t, "eventgrid_dropped_total", "SubscriptionDeleted"); got != 2 {
 			t.Errorf("dropped_total = %v, want 2", got)
 		}
-		if got := r.value(t, "eventgrid_unmatched_total"); got != 1 {
+		if got := r.value(t, "eventgrid_unmatched_events_total"); got != 1 {
 			t.Errorf("unmatched_total = %v, want 1", got)
 		}
 		for _, words := range [][]string{

@@ -31,7 +31,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384},
 		}),
 		unmatched: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "eventgrid_unmatched_events_total",
+			Name: "eventgrid_publish_unmatched_events_total",
 			Help: "Events accepted that no activated partner topic took (UnmatchedEventCount), by the namespace's ARM id.",
 		}, []string{"topic"}),
 	}
