@@ -180,6 +180,7 @@ func TestInactiveTopicsTakeNothing(t *testing.T) {
 
 // TestNeverActivated lets channels expire; also across a restart.
 func TestNeverActivated(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	partner, customer := pair(t, s)
 	open := func(name string, expires time.Time) {

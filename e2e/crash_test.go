@@ -19,6 +19,7 @@ const crashes = 5
 // TestKilledUnderLoad kills the server at random moments while events come in:
 // every event answered 200 arrives, and publishing soon works again.
 func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -103,6 +104,7 @@ func checkWorld(t *testing.T, partner, customer *side) {
 // TestBacklogSurvivesKill kills the server while far more waits for an endpoint
 // that hangs than fits into memory queues.
 func TestBacklogSurvivesKill(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -133,6 +135,7 @@ func TestBacklogSurvivesKill(t *testing.T) {
 // deleted: afterwards each has its partner topic and each partner topic its
 // channel, and what was answered has happened.
 func TestChannelAndTopicAreOne(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	partner, customer := pair(t, s)
 	known := map[string]bool{} // what was answered: there or not

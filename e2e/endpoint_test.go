@@ -158,6 +158,7 @@ func TestManualConsent(t *testing.T) {
 // TestEventSubscriptionEnds has an event subscription with an end: it goes by
 // itself.
 func TestEventSubscriptionEnds(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)

@@ -37,6 +37,7 @@ func TestFirstStart(t *testing.T) {
 // TestDrain stops the server in the middle of its work: it exits well, and what
 // it had accepted has arrived or arrives after the next start.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -124,6 +125,7 @@ func TestDrainDuringHandshake(t *testing.T) {
 // TestRefusals starts servers that cannot start: one line says why, the exit
 // code is not 0, and nothing is damaged.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	t.Run("folder in use", func(t *testing.T) {
 		second := newServer(t)
