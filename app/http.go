@@ -129,10 +129,13 @@ func newServer(h http.Handler, logger *slog.Logger) *http.Server {
 }
 
 // newManagementServer also limits the writing of answers, which may be large
-// lists. A call may take long, because an endpoint is asked for its consent.
+// lists. A call may take two minutes, because an endpoint is asked for its
+// consent, and net/http cancels a request whose ReadTimeout passes while it is
+// being served.
 func newManagementServer(h http.Handler, logger *slog.Logger) *http.Server {
 	s := newServer(h, logger)
-	s.WriteTimeout = 5 * time.Minute
+	s.ReadHeaderTimeout, s.ReadTimeout = 10*time.Second, 5*time.Minute
+	s.IdleTimeout, s.WriteTimeout = 2*time.Minute, 5*time.Minute
 	return s
 }
 

@@ -1,6 +1,9 @@
 package arm
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -122,4 +125,21 @@ func TestErrorEnvelope(t *testing.T) {
 	if diff := cmp.Diff([]string{"code", "message"}, keys(plain.at("error"))); diff != "" || len(plain.body) != 1 {
 		t.Errorf("members: %s %s", diff, plain.raw)
 	}
+}
+
+// cancelledStore is a store that gives up because its caller did.
+type cancelledStore struct{ Store }
+
+func (cancelledStore) Commit(ctx context.Context, _ func(resource.Tx) error) error { return ctx.Err() }
+
+// A handler that writes nothing is a 200: of all answers the wrong one for a
+// write that was given up.
+func TestCancelledWriteIsNoSuccess(t *testing.T) {
+	f := newFixture(t)
+	f.Store = cancelledStore{f.Store}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodPut, base+partnerRG+"?api-version="+version, strings.NewReader(`{"location":"westus"}`))
+	r.Header.Set("Authorization", "Bearer "+f.token("owner", "https://management.azure.com/"))
+	cancel()
+	f.send(r).wantError(503, "ServiceUnavailable")
 }

@@ -158,7 +158,9 @@ func (h *Handler) fail(rq *request, err error) {
 	switch {
 	case ok:
 	case rq.http.Context().Err() != nil:
-		return // the client has gone
+		// Nobody reads it any more. It is written all the same: a handler that
+		// writes nothing is a 200.
+		e = resource.Errorf(resource.Unavailable, "The request was cancelled before it was done.")
 	case errors.Is(err, context.DeadlineExceeded):
 		h.Logger.Error("management request timed out", "error", err, "request", rq.id)
 		e = resource.Errorf(resource.Unavailable, "The resource store did not answer in time; try again. Request id: %s.", rq.id)
