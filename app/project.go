@@ -212,8 +212,12 @@ func (p *projection) source(r *resource.Resource) (*publish.Source, error) {
 		if err != nil {
 			return nil, err
 		}
+		channel := p.channel(c, props.Destination.ID(), nil)
+		if channel.Filter, err = props.Filter.Compile(); err != nil {
+			return nil, fmt.Errorf("compile the filter of %s: %w", c.ID, err)
+		}
 		key := publish.RoutingKey(props.Source.Source)
-		s.BySource[key] = append(s.BySource[key], p.channel(c, props.Destination.ID(), nil))
+		s.BySource[key] = append(s.BySource[key], channel)
 	}
 	return s, nil
 }

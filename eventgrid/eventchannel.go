@@ -1,12 +1,12 @@
 package eventgrid
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -15,11 +15,26 @@ import (
 type EventChannel struct {
 	Source            *EventChannelSource      `json:"source,omitempty"`
 	Destination       *EventChannelDestination `json:"destination,omitempty"`
-	Filter            json.RawMessage          `json:"filter"`
+	Filter            *EventChannelFilter      `json:"filter"`
 	Description       string                   `json:"partnerTopicFriendlyDescription,omitempty" arm:"create"`
 	Readiness         string                   `json:"partnerTopicReadinessState" arm:"computed"`
 	Expires           *resource.Time           `json:"expirationTimeIfNotActivatedUtc,omitempty"`
 	ProvisioningState string                   `json:"provisioningState" arm:"computed"`
+}
+
+// EventChannelFilter keeps events from the partner topic: the partner's own
+// choice of what its customer gets.
+type EventChannelFilter struct {
+	OnArrays bool              `json:"enableAdvancedFilteringOnArrays,omitzero"`
+	Advanced []filter.Advanced `json:"advancedFilters,omitempty"`
+}
+
+// Compile returns the filter, or nil when it lets everything pass.
+func (f *EventChannelFilter) Compile() (*filter.Filter, error) {
+	if f == nil || len(f.Advanced) == 0 {
+		return nil, nil
+	}
+	return filter.Compile(filter.Spec{EnableAdvancedFilteringOnArrays: f.OnArrays, AdvancedFilters: f.Advanced})
 }
 
 // EventChannelSource is compared with the source of published events.
@@ -61,10 +76,12 @@ func eventChannelKind() *resource.Kind {
 
 func prepareEventChannel(w *resource.Write, r *resource.Resource, next, old *EventChannel) error {
 	next.ProvisioningState = Succeeded
-	if len(next.Filter) > 0 && string(next.Filter) != "{}" && string(next.Filter) != "null" {
-		return resource.Invalid("Filters on event channels are not offered by this server yet; leave 'filter' out.")
+	if next.Filter == nil {
+		next.Filter = &EventChannelFilter{}
 	}
-	next.Filter = json.RawMessage("{}")
+	if _, err := next.Filter.Compile(); err != nil {
+		return filterError("Invalid EventChannel request", err)
+	}
 	namespace, ns, partner, err := partnerOf(w.Tx, w.ID)
 	if err != nil {
 		return err

@@ -1,9 +1,11 @@
 package eventgrid
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
+	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -28,7 +30,7 @@ func (w *world) withEventChannel(more string) *world {
 func TestEventChannelAndItsPartnerTopic(t *testing.T) {
 	w := newWorld(t).withEventChannel(`,"partnerTopicFriendlyDescription":"Orders"`)
 	c, topic := props[EventChannel](w, eventChannelID), props[PartnerTopic](w, oldTopicID)
-	if c.Readiness != "NotActivatedByUserYet" || string(c.Filter) != "{}" || !c.Expires.Std().Equal(w.now.Add(7*day)) {
+	if c.Readiness != "NotActivatedByUserYet" || presented(t, w, eventChannelID, "filter") != "{}" || !c.Expires.Std().Equal(w.now.Add(7*day)) {
 		t.Errorf("got %+v", c)
 	}
 	if topic.Source != "northwave/4711" || *topic.FriendlyDescription != "Orders" || topic.Message != nil || topic.ImmutableID != w.partner().ImmutableID {
@@ -76,7 +78,7 @@ func TestEventChannelRefusals(t *testing.T) {
 		"subscription":            {eventChannelID, replace(customerSub, customerSub+"/resourceGroups/rg-c"), resource.InvalidRequest, []string{"destination"}},
 		"group":                   {eventChannelID, replace("rg-c", "a/b"), resource.InvalidRequest, []string{"destination"}},
 		"name":                    {eventChannelID, replace("pt-old", "x"), resource.InvalidRequest, []string{"partnerTopicName"}},
-		"filter":                  {eventChannelID, replace(`{"properties":{`, `{"properties":{"filter":{"advancedFilters":[1]},`), resource.InvalidRequest, []string{"filter"}},
+		"filter":                  {eventChannelID, replace(`{"properties":{`, `{"properties":{"filter":{"advancedFilters":[{"operatorType":"Resembles","key":"data.n"}]},`), resource.InvalidRequest, []string{"Invalid EventChannel request", "Resembles"}},
 		"expiry":                  {eventChannelID, replace(`{"properties":{`, `{"properties":{"expirationTimeIfNotActivatedUtc":"2027-01-01T00:00:00Z",`), resource.InvalidRequest, []string{"7 days"}},
 		"taken":                   {eventChannelID, replace("pt-old", "pt1"), resource.Conflict, []string{"'pt1'"}},
 		"no such group":           {eventChannelID, replace("rg-c", "rg-none"), resource.ResourceGroupNotFound, []string{"rg-none"}},
@@ -98,4 +100,43 @@ func TestEventChannelRefusals(t *testing.T) {
 	w.wantError(w.put(eventChannelID, eventChannelBody("")), resource.PartnerNotAuthorized)
 	w.wantError(w.delete(eventChannelID), resource.PartnerNotAuthorized)
 	w.wantError(w.delete(oldNamespaceID), resource.Conflict, "'ec1'")
+}
+
+// presented returns one property as GET shows it.
+func presented(t *testing.T, w *world, id resource.ID, property string) string {
+	t.Helper()
+	shown, err := w.kinds[w.get(id).Type].Present(w.get(id), resource.View{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	return string(all[property])
+}
+
+func TestEventChannelFilter(t *testing.T) {
+	const f = `{"enableAdvancedFilteringOnArrays":true,"advancedFilters":[{"values":["SE"],"operatorType":"StringIn","key":"data.country"}]}`
+	w := newWorld(t).withEventChannel(`,"filter":` + f)
+	if got := presented(t, w, eventChannelID, "filter"); got != f {
+		t.Errorf("got %s", got)
+	}
+	compiled, err := props[EventChannel](w, eventChannelID).Filter.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]bool{`{"data":{"country":["NO","SE"]}}`: true, `{"data":{"country":"NO"}}`: false, `{}`: false} {
+		if got := compiled.Match(&filter.Input{JSON: []byte(body)}); got != want {
+			t.Errorf("%s: %v", body, got)
+		}
+	}
+	w.must(w.put(eventChannelID, eventChannelBody(""))) // a PUT without it takes it away
+	if compiled, err := props[EventChannel](w, eventChannelID).Filter.Compile(); compiled != nil || err != nil {
+		t.Errorf("left: %v, %v", compiled, err)
+	}
 }

@@ -200,14 +200,19 @@ func checkFilter(next *EventSubscription) error {
 		next.Filter = &Filter{}
 	}
 	if _, err := filter.Compile(next.Filter.Spec); err != nil {
-		e := resource.Invalid("Invalid event subscription request: %s", err)
-		if fe, ok := errors.AsType[*filter.Error](err); ok {
-			e = resource.Invalid("Invalid event subscription request: %s", fe.Message)
-			e.Target = fe.Target
-		}
-		return e
+		return filterError("Invalid event subscription request", err)
 	}
 	return nil
+}
+
+// filterError says what is wrong with a filter in the words of package filter.
+func filterError(prefix string, err error) error {
+	e := resource.Invalid("%s: %s", prefix, err)
+	if fe, ok := errors.AsType[*filter.Error](err); ok {
+		e = resource.Invalid("%s: %s", prefix, fe.Message)
+		e.Target = fe.Target
+	}
+	return e
 }
 
 func checkRetryPolicy(next *EventSubscription) error {

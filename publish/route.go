@@ -10,6 +10,7 @@ import (
 
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/filter"
 )
 
 // router turns the events of one request into log entries.
@@ -32,6 +33,7 @@ type drop struct {
 const (
 	neverActivated = "the partner topic was never activated"
 	deactivated    = "the partner topic is deactivated"
+	filteredOut    = "the filter of the event channel does not match"
 	noChannel      = "no channel has the source of the event"
 )
 
@@ -90,6 +92,10 @@ func (rt *router) bySource(events []event.Event) *problem {
 				continue
 			}
 			found = true
+			if c.Filter != nil && !c.Filter.Match(&filter.Input{Type: ev.Type, Subject: ev.Subject, JSON: ev.JSON}) {
+				rt.drop(filteredOut, c.Name, ev)
+				continue
+			}
 			if p := rt.add(c, ev); p != nil {
 				return p
 			}

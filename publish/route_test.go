@@ -12,6 +12,7 @@ import (
 
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -88,6 +89,12 @@ func checkUnmatched(t *testing.T, f *fixture, want float64, reason string) {
 
 func TestRouteBySource(t *testing.T) {
 	a, b := resource.NewUID(), resource.NewUID()
+	onlySecond, err := filter.Compile(filter.Spec{AdvancedFilters: []filter.Advanced{
+		{Operator: "StringIn", Key: "id", Values: []byte(`["1"]`)},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	setup := func(h *Handler, s *Source) {
 		s.Routing = SourceEventAttribute
 		s.Channels = nil
@@ -98,6 +105,7 @@ func TestRouteBySource(t *testing.T) {
 			"/off":  {{Name: "off", Topic: b, State: NeverActivated}},
 			"/gone": {{Name: "gone", State: Activated}},
 			"/dest": {{Name: "dest", Topic: b, State: Activated, Destination: true}},
+			"/some": {{Name: "some", Topic: a, State: Activated, Filter: onlySecond}, {Name: "all", Topic: b, State: Activated}},
 		}
 	}
 	for _, tt := range []struct {
@@ -112,6 +120,7 @@ func TestRouteBySource(t *testing.T) {
 		{"case counts", []string{"/A"}, nil, 1, noChannel},
 		{"fan-out", []string{"/both", "/a"}, []string{"a 0", "b 0", "a 1"}, 0, ""},
 		{"some unmatched", []string{"/x", "/a", "/y"}, []string{"a 1"}, 2, `"event_ids":["0","2"]`},
+		{"filtered by one of two", []string{"/some", "/some"}, []string{"b 0", "a 1", "b 1"}, 1, filteredOut},
 		{"inactive", []string{"/off"}, nil, 1, neverActivated},
 		{"one of two inactive", []string{"/part"}, []string{"a 0"}, 1, deactivated},
 		{"topic deleted", []string{"/gone"}, nil, 1, noChannel},

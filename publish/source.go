@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -63,6 +64,9 @@ type Channel struct {
 	State   State
 	// Destination is set for a channel of a kind that takes no events.
 	Destination bool
+	// Filter keeps events of a legacy event channel from its partner topic; nil
+	// lets all pass.
+	Filter *filter.Filter
 	// EventTypes are the lower-case event types that the channel declares; nil
 	// when it declares none. Only [Handler.StrictEventTypes] looks at them.
 	EventTypes map[string]struct{}
