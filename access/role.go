@@ -213,16 +213,6 @@ func BuiltInRole(id string) (Role, bool) {
 	return Role{}, false
 }
 
-// BuiltInRoleByName finds a built-in role by its display name, in any case.
-func BuiltInRoleByName(name string) (Role, bool) {
-	for _, r := range BuiltInRoles() {
-		if strings.EqualFold(r.Name, name) {
-			return r, true
-		}
-	}
-	return Role{}, false
-}
-
 // roleKey reduces a role's GUID or ARM id to the form roles are indexed by.
 func roleKey(id string) string {
 	id = strings.TrimRight(id, "/")

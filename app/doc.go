@@ -2,6 +2,6 @@
 // options, Start opens everything and returns when the server is ready, Stop
 // lets it end without losing anything. Several Apps can run in one process.
 //
-// The wiring is one visible list in start.go. Nothing else imports this package
+// The wiring is one visible list of steps in start.go. Nothing else imports this package
 // but the commands; no other package knows it.
 package app

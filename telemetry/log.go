@@ -1,11 +1,9 @@
 package telemetry
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 )
 
 // Format is how log records are written.
@@ -19,20 +17,6 @@ const (
 	// JSON is one object a line for machines.
 	JSON Format = "json"
 )
-
-// UnmarshalText accepts the names of the formats in any casing; the empty text
-// is [Auto].
-func (f *Format) UnmarshalText(b []byte) error {
-	switch v := Format(strings.ToLower(string(b))); v {
-	case Auto, Text, JSON:
-		*f = v
-	case "":
-		*f = Auto
-	default:
-		return fmt.Errorf("log format %q is none of auto, text, json", b)
-	}
-	return nil
-}
 
 // LogOptions says how to log. The zero value is automatic format from level
 // info upwards.
@@ -48,16 +32,17 @@ type LogOptions struct {
 func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
 	ho := &slog.HandlerOptions{Level: o.Level}
 	switch {
-	case o.Format == JSON, o.Format != Text && !isTerminal(w):
+	case o.Format == JSON, o.Format != Text && !IsTerminal(w):
 		return slog.New(slog.NewJSONHandler(w, ho))
 	default:
 		return slog.New(slog.NewTextHandler(w, ho))
 	}
 }
 
-// isTerminal reports whether w is a character device. That includes the null
-// device, where the format does not matter.
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether w is a character device: good enough to choose a
+// format, words or colour by. That includes the null device, where none of them
+// matters.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

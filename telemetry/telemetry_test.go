@@ -106,19 +106,6 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-func TestFormatText(t *testing.T) {
-	for in, want := range map[string]telemetry.Format{"": telemetry.Auto, "AUTO": telemetry.Auto, "text": telemetry.Text, "Json": telemetry.JSON} {
-		var f telemetry.Format
-		if err := f.UnmarshalText([]byte(in)); err != nil || f != want {
-			t.Errorf("%q gives %q, %v", in, f, err)
-		}
-	}
-	var f telemetry.Format
-	if err := f.UnmarshalText([]byte("xml")); err == nil {
-		t.Error("xml accepted")
-	}
-}
-
 type broken struct{ desc *prometheus.Desc }
 
 func (b broken) Describe(ch chan<- *prometheus.Desc) { ch <- b.desc }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/intertie/intertie/app"
 	"github.com/intertie/intertie/demo"
+	"github.com/intertie/intertie/telemetry"
 )
 
 type demoCmd struct {
@@ -28,7 +29,7 @@ func demoDefaults() kong.Vars {
 func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	o := demo.DefaultOptions()
 	o.Events, o.Rate, o.Out, o.Start = c.Events, c.Rate, s.out, startDemoServer
-	o.Color = isTerminal(s.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	o.Color = telemetry.IsTerminal(s.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	if err := o.Validate(); err != nil {
 		return usageError{err}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/intertie/intertie/app"
+	"github.com/intertie/intertie/telemetry"
 )
 
 // drainTime bounds a stop: what has not finished by then is in durable storage
@@ -47,7 +48,7 @@ type serveCmd struct {
 
 	Profile string `help:"Loopback address that serves runtime profiles, for finding out what the server is busy with." hidden:"" placeholder:"ADDR" env:"INTERTIE_PROFILE"`
 
-	LogFormat string `name:"log-format" help:"Form of the log on stderr: text or json." enum:"text,json" default:"text" env:"INTERTIE_LOG_FORMAT"`
+	LogFormat string `name:"log-format" help:"Form of the log on stderr: text, json, or auto (text for a terminal)." enum:"text,json,auto" default:"text" env:"INTERTIE_LOG_FORMAT"`
 	LogLevel  string `name:"log-level" help:"Least level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"INTERTIE_LOG_LEVEL"`
 }
 
@@ -114,17 +115,13 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 func (c *serveCmd) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong has checked it
-	o := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return telemetry.NewLogger(w, telemetry.LogOptions{Format: telemetry.Format(c.LogFormat), Level: level})
 }
 
 // announce says where the server is: to a person at a terminal, and to whoever
 // starts it for the first time, in words; otherwise as a log record.
 func (c *serveCmd) announce(w io.Writer, o app.Options, server *app.App, first bool) {
-	if !first && !isTerminal(w) || c.LogFormat == "json" {
+	if !first && !telemetry.IsTerminal(w) || c.LogFormat == string(telemetry.JSON) {
 		o.Logger.Info("ready", "url", server.URL(), "http", server.HTTPURL(), "data", o.Data)
 		return
 	}
@@ -148,15 +145,4 @@ func (c *serveCmd) announce(w io.Writer, o app.Options, server *app.App, first b
 	fmt.Fprintf(w, "  az           intertie env --data %s\n", o.Data)
 	fmt.Fprintf(w, "  try next     intertie demo      a partner, two customers, a stream of events\n")
 	fmt.Fprintf(w, "               intertie listen    a webhook receiver that prints what it gets\n\n")
-}
-
-// isTerminal is true for a character device: good enough to choose words or
-// colour by, and without a dependency.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/intertie/intertie/arm"
+	"github.com/intertie/intertie/graph"
+	"github.com/intertie/intertie/publish"
+	"github.com/intertie/intertie/signin"
+	"github.com/intertie/intertie/telemetry"
+)
+
+// openEdges starts everything that runs: first what delivers, then what takes
+// requests.
+func (a *App) openEdges(ctx context.Context, p *parts) error {
+	pub := &publish.Handler{
+		Table: p.table, Log: p.events, Tokens: p.tokens, Authorizer: p.authorizer, PublishDomain: a.opts.PublishDomain,
+		TrustedProxies: p.proxies, Now: a.now, Logger: a.logger, Metrics: p.publishing,
+	}
+	a.supervise(ctx, "certificates", p.certs.run)
+	a.supervise(ctx, "expiry", p.expiry.run)
+	a.supervise(ctx, "delivery", p.dispatcher.Run)
+	if err := a.serveProfiles(); err != nil {
+		return err
+	}
+	a.serve(a.newFront(p, pub), p.certs, pub)
+	return nil
+}
+
+// newFront puts all edges behind one handler.
+func (a *App) newFront(p *parts, pub *publish.Handler) *front {
+	management := &arm.Handler{
+		Store: p.store, Rules: p.rules, Tokens: p.tokens, Authorizer: p.authorizer, Principal: a.directory.ByObjectID, Tenant: a.settings.Tenant,
+		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.now, Logger: a.logger,
+	}
+	management.Init()
+	return &front{
+		publish: pub,
+		edges: []edge{
+			management,
+			&graph.Handler{
+				Tokens: p.tokens, Authorizer: p.authorizer, Directory: a.directory, Tenant: a.settings.Tenant,
+				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, Logger: a.logger,
+			},
+			&signin.Handler{
+				Tokens: p.tokens, Directory: a.directory, Tenant: a.settings.Tenant,
+				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, Logger: a.logger,
+			},
+		},
+		metrics: telemetry.Handler(p.registry, a.logger), mayReadMetrics: mayReadMetrics(p.tokens, p.authorizer, a.hosts),
+		ready: func() error {
+			if !a.ready.Load() {
+				return errNotReady
+			}
+			return p.store.Healthy()
+		},
+		draining: &a.draining,
+	}
+}
+
+func (a *App) listen() error {
+	var err error
+	if a.listener, err = net.Listen("tcp", a.opts.Listen); err != nil {
+		return fmt.Errorf("--listen %s: %w", a.opts.Listen, listenReason(err))
+	}
+	listener := a.listener
+	a.undo("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
+	if a.opts.ListenHTTP == "" {
+		return nil
+	}
+	if a.plainListener, err = net.Listen("tcp", a.opts.ListenHTTP); err != nil {
+		return fmt.Errorf("--listen-http %s: %w", a.opts.ListenHTTP, listenReason(err))
+	}
+	plain := a.plainListener
+	a.undo("plain listener", func(context.Context) error { return ignoreClosed(plain.Close()) })
+	return nil
+}
+
+func listenReason(err error) error {
+	if strings.Contains(err.Error(), "address already in use") {
+		return errors.New("the port is in use by another program")
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// serve starts the HTTP servers. What is pushed last is undone first: new
+// publishes are refused before anything else ends.
+func (a *App) serve(f *front, certs *certificates, pub *publish.Handler) {
+	server := newManagementServer(f, a.logger)
+	a.serveOn(server, "https", func() error { return server.Serve(tls.NewListener(a.listener, certs.tlsConfig())) })
+	if a.plainListener != nil {
+		plain := *f
+		plain.plain = true
+		plainServer := newServer(&plain, a.logger)
+		a.serveOn(plainServer, "http", func() error { return plainServer.Serve(a.plainListener) })
+	}
+	a.undo("publishing", func(context.Context) error { pub.Drain(); return nil })
+}
+
+// requestPatience is how long a stop waits for requests under way. A handshake
+// with an endpoint that hangs may hold one for longer than the stop may take,
+// and deliveries need the time more.
+const requestPatience = 5 * time.Second
+
+func (a *App) serveOn(server *http.Server, name string, run func() error) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := run(); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(name, err)
+		}
+	}()
+	a.undo(name, func(ctx context.Context) error {
+		patient, cancel := context.WithTimeout(ctx, requestPatience)
+		defer cancel()
+		err := server.Shutdown(patient)
+		if err != nil {
+			err = server.Close() // cancels the requests that are left
+		}
+		<-ended
+		return err
+	})
+}
+
+// announce makes the server findable and ready.
+func (a *App) announce() error {
+	path := filepath.Join(a.opts.Data, "run.json")
+	a.ready.Store(true)
+	if err := writeFile(path, runFile{URL: a.URL(), HTTP: a.HTTPURL(), PID: os.Getpid()}.encode()); err != nil {
+		return err
+	}
+	a.undo("run.json", func(context.Context) error { return os.Remove(path) })
+	return nil
+}
