@@ -16,8 +16,8 @@ func (l *lane) attempt(ctx context.Context, w *worker) {
 		l.skip(sub, w)
 		return
 	}
-	w.items[0] = destination.Item{ID: w.it.entry.ID, Event: &w.it.entry.Event}
-	w.n = destination.Notification{Subscription: sub.Name, Attempt: w.it.attempts(), Items: w.items[:]}
+	w.items[0] = destination.Item{ID: w.it.entry.ID, Attempt: w.it.attempts(), Event: &w.it.entry.Event}
+	w.n = destination.Notification{Subscription: sub.Name, Items: w.items[:]}
 	verdict := sub.Target.Deliver(ctx, &w.n)
 
 	started := w.now

@@ -63,7 +63,7 @@ func entries(from, n int) []eventlog.Entry {
 type targetFunc func(ctx context.Context, id string, attempt int) destination.Verdict
 
 func (f targetFunc) Deliver(ctx context.Context, n *destination.Notification) destination.Verdict {
-	return f(ctx, n.Items[0].Event.ID, n.Attempt)
+	return f(ctx, n.Items[0].Event.ID, n.Items[0].Attempt)
 }
 
 var (

@@ -5,6 +5,7 @@ import (
 
 	"github.com/intertie/intertie/destination"
 	"github.com/intertie/intertie/destination/blob"
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
@@ -31,6 +32,8 @@ type Subscription struct {
 	Kind destination.Kind
 	// Target makes the attempts. Never nil.
 	Target destination.Target
+	// Batch lets several events share an attempt; the zero value does not.
+	Batch Batch
 	// MaxAttempts includes the first try. 0 means 30.
 	MaxAttempts int
 	// TTL counts from publishing and is looked at when an attempt falls due.
@@ -43,10 +46,22 @@ type Subscription struct {
 	DeadLetter *DeadLetter
 }
 
+// Batch bounds the events of one attempt. Delivery never waits for more events,
+// and a single event may be larger than Bytes.
+type Batch struct {
+	// Events is the largest number; 0 and 1 mean one event per attempt.
+	Events int
+	// Bytes is the preferred size of the events together; 0 means no bound.
+	Bytes int
+}
+
 // DeadLetter names the place for events that could not be delivered.
 type DeadLetter struct {
 	Store     blob.Store
 	Container string
+	// Schema is the schema of the records: that in which the subscription's
+	// events are delivered.
+	Schema event.Schema
 }
 
 // withDefaults returns a private copy with the defaults filled in.

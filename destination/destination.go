@@ -12,6 +12,8 @@ type Item struct {
 	// ID is the system event id: the same on every repeat of the event, so that
 	// a receiver can recognise one it has seen.
 	ID [16]byte
+	// Attempt counts the attempts already made for this event: 0 on the first.
+	Attempt int
 	// Event must not be changed by a target.
 	Event *event.Event
 }
@@ -21,12 +23,21 @@ type Notification struct {
 	// Subscription is the name of the event subscription, in the casing it was
 	// created with.
 	Subscription string
-	// Attempt counts the attempts already made for the first item: 0 on the
-	// first try.
-	Attempt int
 	// Items holds at least one event, all of the same subscription. The attempt
 	// succeeds or fails for all of them together.
 	Items []Item
+	// Late, if not nil, wants to know of an answer that comes after the target's
+	// time limit: a target may go on waiting for one when it has returned
+	// TimedOut, and calls Late at most once, only when the events were taken
+	// after all. Late does not block.
+	Late func()
+}
+
+// Grouper is a target whose request depends on values of the events in it: only
+// events of the same group may share an attempt.
+type Grouper interface {
+	// Group returns what e has in common with the events it may travel with.
+	Group(e *event.Event) string
 }
 
 // Verdict is the result of one attempt.

@@ -2,13 +2,32 @@ package event
 
 import "fmt"
 
-// Event is one accepted CloudEvent.
+// Schema is a schema of events.
+type Schema uint8
+
+// The schemas of Event Grid.
+const (
+	// CloudEvents is CloudEvents 1.0.
+	CloudEvents Schema = iota
+	// EventGrid is the Event Grid schema.
+	EventGrid
+	// Custom is JSON of any shape, of which a mapping says where the fields are
+	// that Event Grid needs.
+	Custom
+)
+
+// Event is one accepted event.
 //
 // JSON may share memory with the body of the request it was parsed from; the
 // strings never do.
 type Event struct {
-	// JSON is the structured-mode object exactly as it will be delivered: the
-	// publisher's own bytes, with nothing re-encoded but specversion.
+	// Schema is the input schema of the topic that took the event.
+	Schema Schema
+	// JSON is the event as the topic holds it: the publisher's own bytes as far
+	// as possible. In CloudEvents it is the structured-mode object, with nothing
+	// re-encoded but specversion. In EventGrid it is the event with the fields
+	// that the service sets. In Custom it is an event of the Event Grid schema
+	// with the mapped fields, whose data is the publisher's whole object.
 	JSON []byte
 	// The decoded attributes that routing and filtering ask for most often.
 	// Subject is empty when the attribute is absent; Source keeps its blanks.

@@ -13,6 +13,10 @@ type Entry struct {
 	ID [16]byte
 	// Topic is the incarnation of the topic that took the event.
 	Topic resource.UID
+	// Domain is the incarnation of the domain around Topic, whose subscriptions
+	// want the event too; zero outside of domains. An event for a domain topic
+	// that does not exist has the domain as its Topic and no Domain.
+	Domain resource.UID
 	// Published is when it was accepted; its time to live runs from here.
 	Published time.Time
 	Event     event.Event

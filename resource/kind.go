@@ -80,6 +80,9 @@ type View struct {
 	// PublishDomain is set when publish endpoints are host-style.
 	PublishDomain string
 	APIVersion    string
+	// Route is the id by which the client asked, where a resource can be reached
+	// by several; zero means the resource's own.
+	Route ID
 }
 
 // Tx is what the rules may do with resources inside one transaction.

@@ -79,9 +79,9 @@ func raw(t testing.TB, talk func(net.Conn)) string {
 func notification() *destination.Notification {
 	return &destination.Notification{
 		Subscription: "hook1",
-		Attempt:      2,
 		Items: []destination.Item{{
-			ID: [16]byte{0x0c, 0x2c, 0x8a, 0x52, 0x6a, 0x1e, 0x4d, 0x0e, 0x9a, 0x1c, 0x2b, 0x1f, 0x0e, 0x7f, 0x9d, 0x11},
+			Attempt: 2,
+			ID:      [16]byte{0x0c, 0x2c, 0x8a, 0x52, 0x6a, 0x1e, 0x4d, 0x0e, 0x9a, 0x1c, 0x2b, 0x1f, 0x0e, 0x7f, 0x9d, 0x11},
 			Event: &event.Event{
 				JSON: []byte(`{"specversion":"1.0","id":"7f0c","source":"/contoso","type":"Order.Placed","data":{"n": 1}}`),
 				ID:   "7f0c", Source: "/contoso", Type: "Order.Placed", SpecVersion: "1.0",

@@ -106,7 +106,7 @@ func (t *target) verdict(resp *http.Response) destination.Verdict {
 func (t *target) request(ctx context.Context, n *destination.Notification) *http.Request {
 	ev := n.Items[0].Event
 	h := maps.Clone(t.fixed(n.Subscription))
-	vary := [...]string{strconv.Itoa(n.Attempt), ev.SpecVersion, uuid.UUID(n.Items[0].ID).String()}
+	vary := [...]string{strconv.Itoa(n.Items[0].Attempt), ev.SpecVersion, uuid.UUID(n.Items[0].ID).String()}
 	h["aeg-delivery-count"] = vary[0:1:1]
 	h["aeg-metadata-version"] = vary[1:2:2]
 	h["aeg-output-event-id"] = vary[2:3:3]
