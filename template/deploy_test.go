@@ -1,0 +1,272 @@
+package template
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeHost keeps what it is given.
+type fakeHost struct {
+	made    map[string]map[string]any // by lower-case id
+	order   []string
+	refuses string // part of an id
+	nested  []string
+}
+
+func (h *fakeHost) Put(_ context.Context, r Resource) (map[string]any, error) {
+	if h.refuses != "" && strings.Contains(r.ID, h.refuses) {
+		return nil, errors.New("refused by the host")
+	}
+	if h.made == nil {
+		h.made = map[string]map[string]any{}
+	}
+	out := map[string]any{"id": r.ID, "apiVersion": r.Version}
+	maps.Copy(out, r.Body)
+	h.made[strings.ToLower(r.ID)] = out
+	h.order = append(h.order, r.ID[strings.LastIndexByte(r.ID, '/')+1:])
+	return out, nil
+}
+
+func (h *fakeHost) Get(_ context.Context, id, _ string) (map[string]any, error) {
+	if r, ok := h.made[strings.ToLower(id)]; ok {
+		return r, nil
+	}
+	return nil, fmt.Errorf("%s does not exist", id)
+}
+
+func (h *fakeHost) Act(_ context.Context, id, action, _ string, _ any) (any, error) {
+	return map[string]any{"key1": action + " of " + id[strings.LastIndexByte(id, '/')+1:]}, nil
+}
+
+func (h *fakeHost) Around(_ context.Context, sub, group string) (map[string]map[string]any, error) {
+	around := map[string]map[string]any{"subscription": {"id": "/subscriptions/" + sub, "subscriptionId": sub}}
+	if group != "" {
+		around["group"] = map[string]any{"id": "/subscriptions/" + sub + "/resourceGroups/" + group, "name": group, "location": "westeurope"}
+	}
+	return around, nil
+}
+
+func (h *fakeHost) Nested(_ context.Context, id string, r *Result) error {
+	h.nested = append(h.nested, fmt.Sprint(id[strings.LastIndexByte(id, '/')+1:], " done=", r != nil))
+	return nil
+}
+
+func input(parameters map[string]any) Input {
+	return Input{
+		Name: "d1", Mode: "Incremental", Subscription: "s1", Group: "rg1", Parameters: parameters,
+		Now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
+	}
+}
+
+func deploy(t *testing.T, h *fakeHost, src string, parameters map[string]any) (*Result, error) {
+	t.Helper()
+	tpl, err := Parse([]byte(src))
+	if err != nil {
+		return nil, err
+	}
+	return tpl.Deploy(context.Background(), h, input(parameters))
+}
+
+func TestDeploy(t *testing.T) {
+	h := &fakeHost{}
+	got, err := deploy(t, h, `{
+  "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#", // comment
+  "contentVersion": "1.0.0.0",
+  "parameters": {
+    "name": {"type": "string", "defaultValue": "[concat('t-', uniqueString(resourceGroup().id))]", "minLength": 3},
+    "location": {"type": "string", "defaultValue": "[resourceGroup().location]"},
+    "hooks": {"type": "array", "defaultValue": ["a", "b"]},
+    "secret": {"type": "securestring"}
+  },
+  "variables": {
+    "topic": "[parameters('name')]",
+    "copy": [{"name": "names", "count": "[length(parameters('hooks'))]", "input": "[format('{0}-{1:00}', parameters('hooks')[copyIndex('names')], copyIndex('names', 1))]"}]
+  },
+  "resources": [
+    {
+      "type": "Microsoft.EventGrid/topics/eventSubscriptions", "apiVersion": "2022-06-15",
+      "name": "[format('{0}/{1}', variables('topic'), variables('names')[copyIndex()])]",
+      "copy": {"name": "subs", "count": "[length(parameters('hooks'))]"},
+      "properties": {"destination": {"endpointType": "WebHook", "properties": {"endpointUrl": "[uri('https://x.example/', parameters('hooks')[copyIndex()])]"}},
+        "filter": {"copy": [{"name": "includedEventTypes", "count": 2, "input": "[concat('T', copyIndex('includedEventTypes'))]"}]}},
+      "dependsOn": ["[resourceId('Microsoft.EventGrid/topics', variables('topic'))]"]
+    },
+    {"type": "Microsoft.EventGrid/topics", "apiVersion": "2022-06-15", "name": "[variables('topic')]", "location": "[parameters('location')]",
+     "properties": {"inputSchema": "CloudEventSchemaV1_0", "note": "[[not an expression]"}},
+    {"condition": false, "type": "Microsoft.EventGrid/domains", "apiVersion": "2022-06-15", "name": "never", "properties": {}}
+  ],
+  "outputs": {
+    "endpoint": {"type": "string", "value": "[reference(variables('topic')).inputSchema]"},
+    "key": {"type": "securestring", "value": "[listKeys(resourceId('Microsoft.EventGrid/topics', variables('topic')), '2022-06-15').key1]"},
+    "all": {"type": "array", "copy": {"count": 2, "input": "[copyIndex()]"}}
+  }
+}`, map[string]any{"secret": map[string]any{"value": "hidden"}, "name": map[string]any{"value": "orders"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"orders", "a-01", "b-02"}, h.order); diff != "" {
+		t.Error("order:", diff)
+	}
+	if diff := cmp.Diff(map[string]Value{
+		"endpoint": {"string", "CloudEventSchemaV1_0"}, "key": {Type: "securestring"}, "all": {"array", []any{int64(0), int64(1)}},
+	}, got.Outputs); diff != "" {
+		t.Error("outputs:", diff)
+	}
+	if v := got.Parameters["secret"]; v.Value != nil {
+		t.Errorf("the secret parameter is shown: %v", v)
+	}
+	sub := h.made["/subscriptions/s1/resourcegroups/rg1/providers/microsoft.eventgrid/topics/orders/eventsubscriptions/b-02"]
+	want := map[string]any{
+		"destination": map[string]any{"endpointType": "WebHook", "properties": map[string]any{"endpointUrl": "https://x.example/b"}},
+		"filter":      map[string]any{"includedEventTypes": []any{"T0", "T1"}},
+	}
+	if diff := cmp.Diff(want, sub["properties"]); diff != "" {
+		t.Error("subscription:", diff)
+	}
+	topic := h.made["/subscriptions/s1/resourcegroups/rg1/providers/microsoft.eventgrid/topics/orders"]
+	if p, _ := topic["properties"].(map[string]any); p["note"] != "[not an expression]" {
+		t.Errorf("note: %v", p["note"])
+	}
+}
+
+func TestErrorsNameTheResourceAndTheLine(t *testing.T) {
+	head := "{\n\"resources\": [\n"
+	for name, tt := range map[string]struct{ src, want string }{
+		"syntax":            {"{\n\n \"a\" 1}", "line 3: The template is not valid JSON: ':' is missing behind the property name 'a'."},
+		"section":           {`{"resource": []}`, "resource (line 1): A template has no section 'resource'; it has parameters, variables, functions, resources and outputs."},
+		"no name":           {head + `{"type": "A.B/c", "apiVersion": "1"}]}`, "resources[0] (line 3): The resource has no name."},
+		"unknown function":  {head + `{"type": "A.B/c", "apiVersion": "1", "name": "x",` + "\n\"properties\": {\"y\": [1, \"[nope()]\"]}}]}", "resources[0].properties.y[1] (line 4): There is no template function 'nope'."},
+		"unknown parameter": {head + `{"type": "A.B/c", "apiVersion": "1", "name": "[parameters('p')]"}]}`, "resources[0].name (line 3): The template has no parameter 'p'."},
+		"depends":           {head + `{"type": "A.B/c", "apiVersion": "1", "name": "x", "dependsOn": ["gone"]}]}`, "resources[0].dependsOn[0] (line 3): There is no resource 'gone' in the template."},
+		"circle":            {head + `{"type": "A.B/c", "apiVersion": "1", "name": "x", "dependsOn": ["y"]},` + "\n" + `{"type": "A.B/c", "apiVersion": "1", "name": "y", "dependsOn": ["x"]}]}`, "resources[0] (line 3): The resources depend on each other in a circle: /subscriptions/s1/resourceGroups/rg1/providers/A.B/c/x → /subscriptions/s1/resourceGroups/rg1/providers/A.B/c/y → /subscriptions/s1/resourceGroups/rg1/providers/A.B/c/x."},
+		"refused":           {head + `{"type": "A.B/c", "apiVersion": "1", "name": "bad"}]}`, "resources[0] (line 3): The resource '/subscriptions/s1/resourceGroups/rg1/providers/A.B/c/bad' could not be deployed: refused by the host"},
+		"segments":          {head + `{"type": "A.B/c/d", "apiVersion": "1", "name": "x"}]}`, "resources[0] (line 3): The type 'A.B/c/d' has 2 segments behind its namespace, so the name must have as many; 'x' has 1."},
+		"variable":          {`{"variables": {"a": "[variables('b')]", "b": "[variables('a')]"}, "resources": [], "outputs": {"o": {"type": "string", "value": "[variables('a')]"}}}`, "variables.b (line 1): The variable 'a' depends on itself."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := deploy(t, &fakeHost{refuses: "bad"}, tt.src, nil)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestFunctions(t *testing.T) {
+	for expr, want := range map[string]any{
+		"[concat('a', 1, true)]":                     "a1True",
+		"[concat(createArray(1), createArray('x'))]": []any{int64(1), "x"},
+		"[format('{0:000}/{1}{{}}', 7, 'x')]":        "007/x{}",
+		"[toLower('ÄB')]":                            "äb",
+		"[split('a;b,c', createArray(';', ','))]":    []any{"a", "b", "c"},
+		"[substring('abcdef', 2, 3)]":                "cde",
+		"[padLeft(7, 3, '0')]":                       "007",
+		"[if(equals(1, 1), 'yes', nope())]":          "yes",
+		"[and(true(), false(), nope())]":             false,
+		"[or(false(), true)]":                        true,
+		"[coalesce(null(), null, 'x')]":              "x",
+		"[union(createObject('a', createObject('b', 1)), createObject('A', createObject('c', 2)))]":   map[string]any{"a": map[string]any{"b": int64(1), "c": int64(2)}},
+		"[intersection(createArray(1, 2, 3), createArray(3, 2))]":                                     []any{int64(2), int64(3)},
+		"[map(range(0, 3), lambda('i', mul(lambdaVariables('i'), 2)))]":                               []any{int64(0), int64(2), int64(4)},
+		"[filter(createArray('a', 'b'), lambda('x', not(equals(lambdaVariables('x'), 'a'))))]":        []any{"b"},
+		"[reduce(range(1, 4), 0, lambda('s', 'x', add(lambdaVariables('s'), lambdaVariables('x'))))]": int64(10),
+		"[toObject(createArray('a'), lambda('x', lambdaVariables('x')), lambda('x', 1))]":             map[string]any{"a": int64(1)},
+		"[guid('a', 'b')]":                 "59e9a08d-c1a7-5f4b-bdb2-2b5e6dd5b0b4",
+		"[json('{\"a\": [1, 2.5]}').A[0]]": int64(1),
+		"[createObject('a', 1).?b]":        nil,
+		"[dateTimeAdd('2026-03-01T08:00:00Z', 'P1DT2H', 'yyyy-MM-dd HH')]":        "2026-03-02 10",
+		"[resourceId('rg2', 'Microsoft.EventGrid/topics', 'x')]":                  "/subscriptions/s1/resourceGroups/rg2/providers/Microsoft.EventGrid/topics/x",
+		"[resourceId('Microsoft.EventGrid/topics/eventSubscriptions', 'x', 'y')]": "/subscriptions/s1/resourceGroups/rg1/providers/Microsoft.EventGrid/topics/x/eventSubscriptions/y",
+		"[extensionResourceId('/subscriptions/s1', 'A.B/c', 'd')]":                "/subscriptions/s1/providers/A.B/c/d",
+		"[my.double(21)]":  int64(42),
+		"[last('abc')]":    "c",
+		"[utcNow('yyyy')]": "2026",
+		"[contains(createObject('One', 1), 'one')]": true,
+	} {
+		src := fmt.Sprintf(`{"functions": [{"namespace": "my", "members": {"double": {"parameters": [{"name": "n", "type": "int"}], "output": {"type": "int", "value": "[mul(parameters('n'), 2)]"}}}}],
+			"resources": [], "outputs": {"o": {"value": %q}}}`, expr)
+		got, err := deploy(t, &fakeHost{}, src, nil)
+		if err != nil {
+			t.Errorf("%s: %v", expr, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got.Outputs["o"].Value); diff != "" {
+			t.Errorf("%s: %s", expr, diff)
+		}
+	}
+}
+
+func TestNestedDeployments(t *testing.T) {
+	h := &fakeHost{}
+	got, err := deploy(t, h, `{"parameters": {"p": {"type": "string", "defaultValue": "outer"}}, "resources": [
+	  {"type": "Microsoft.Resources/deployments", "apiVersion": "2021-04-01", "name": "inner", "resourceGroup": "rg2", "properties": {"mode": "Incremental",
+	    "expressionEvaluationOptions": {"scope": "inner"}, "parameters": {"p": {"value": "[concat(parameters('p'), '-in')]"}},
+	    "template": {"parameters": {"p": {"type": "string"}}, "resources": [{"type": "A.B/c", "apiVersion": "1", "name": "[parameters('p')]"}],
+	      "outputs": {"group": {"type": "string", "value": "[resourceGroup().name]"}}}}},
+	  {"type": "Microsoft.Resources/deployments", "apiVersion": "2021-04-01", "name": "shared", "properties": {"mode": "Incremental",
+	    "template": {"resources": [{"type": "A.B/c", "apiVersion": "1", "name": "[parameters('p')]"}]}}}],
+	  "outputs": {"group": {"type": "string", "value": "[reference('inner').outputs.group.value]"}}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"outer-in", "outer"}, h.order); diff != "" {
+		t.Error(diff)
+	}
+	if got.Outputs["group"].Value != "rg2" {
+		t.Errorf("output: %v", got.Outputs)
+	}
+	if diff := cmp.Diff([]string{"inner done=false", "inner done=true", "shared done=false", "shared done=true"}, h.nested); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPlanMakesNothing(t *testing.T) {
+	h := &fakeHost{}
+	tpl, err := Parse([]byte(`{"resources": {"t": {"type": "A.B/c", "apiVersion": "1", "name": "x"},
+	  "u": {"type": "A.B/c", "apiVersion": "1", "name": "y", "properties": {"of": "[concat('a', reference('t').key)]"}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tpl.Plan(context.Background(), h, input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(h.made) > 0 || len(got.Resources) != 2 {
+		t.Errorf("made %v, planned %v", h.made, got.Resources)
+	}
+	if got.Resources[1].Body["properties"].(map[string]any)["of"] != any(unknown{}) {
+		t.Errorf("body: %v", got.Resources[1].Body)
+	}
+}
+
+func TestGrowthIsBounded(t *testing.T) {
+	for name, src := range map[string]string{
+		"text":   `"[reduce(range(0, 60), 'ab', lambda('s', 'x', concat(lambdaVariables('s'), lambdaVariables('s'))))]"`,
+		"arrays": `"[reduce(range(0, 60), 'ab', lambda('s', 'x', createArray(lambdaVariables('s'), lambdaVariables('s'))))]"`,
+		"loops":  `{"copy": [{"name": "a", "count": 800, "input": {"copy": [{"name": "b", "count": 800, "input": {"copy": [{"name": "c", "count": 800, "input": 1}]}}]}}]}`,
+	} {
+		_, err := deploy(t, &fakeHost{}, `{"resources": [], "outputs": {"o": {"value": `+src+`}}}`, nil)
+		if err == nil || !strings.Contains(err.Error(), "steps to evaluate") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func FuzzDeploy(f *testing.F) {
+	f.Add(`{"resources": [{"type": "A.B/c", "apiVersion": "1", "name": "[concat('a', copyIndex())]", "copy": {"name": "l", "count": 2}}]}`)
+	f.Add(`{"variables": {"a": "[if(true(), json('1'), 2)]"}, "resources": [], "outputs": {"o": {"value": "[variables('a').b[0].?c]"}}}`)
+	f.Fuzz(func(t *testing.T, src string) {
+		tpl, err := Parse([]byte(src))
+		if err != nil {
+			return
+		}
+		_, _ = tpl.Deploy(context.Background(), &fakeHost{}, input(nil)) // must end, without a panic
+	})
+}

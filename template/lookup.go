@@ -1,0 +1,188 @@
+package template
+
+import (
+	"strings"
+)
+
+// The functions of this file see what stands around the template: the scope it
+// is deployed to, and the resources that exist.
+
+func resourceID(s *scope, c *call) (any, error) {
+	args, err := c.values(s)
+	if err != nil {
+		return nil, err
+	}
+	scope, rest, err := splitIDArguments(args)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	sub, group := s.in.Subscription, s.in.Group
+	switch len(scope) {
+	case 1:
+		group = scope[0]
+		if s.in.Group == "" { // deployed to a subscription: one argument names another one
+			sub, group = scope[0], ""
+		}
+	case 2:
+		sub, group = scope[0], scope[1]
+	}
+	id, err := typedID(rest)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	return scopeID(sub, group) + id, nil
+}
+
+func subscriptionResourceID(s *scope, c *call) (any, error) {
+	args, err := c.values(s)
+	if err != nil {
+		return nil, err
+	}
+	scope, rest, err := splitIDArguments(args)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	sub := s.in.Subscription
+	if len(scope) > 0 {
+		sub = scope[0]
+	}
+	id, err := typedID(rest)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	return scopeID(sub, "") + id, nil
+}
+
+func scopeID(subscription, group string) string {
+	id := "/subscriptions/" + subscription
+	if group != "" {
+		id += "/resourceGroups/" + group
+	}
+	return id
+}
+
+// reference returns the properties of a resource, or all of it with 'Full'.
+func reference(s *scope, c *call) (any, error) {
+	args, err := c.arguments(s, 1, 3)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := args[0].(unknown); ok {
+		return args[0], nil
+	}
+	name, err := wantText(args[0])
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	version, full := "", false
+	if len(args) > 1 && args[1] != nil {
+		if version, err = wantText(args[1]); err != nil {
+			return nil, c.fail(err)
+		}
+		if strings.EqualFold(version, "full") {
+			version, full = "", true
+		}
+	}
+	if len(args) > 2 {
+		mode, err := wantText(args[2])
+		if err != nil || !strings.EqualFold(mode, "full") {
+			return nil, errorf("The third argument of 'reference' can only be 'Full'.")
+		}
+		full = true
+	}
+	if s.run == nil {
+		return nil, errorf("The function 'reference' cannot stand here: nothing is deployed yet.")
+	}
+	r, err := s.run.lookUp(name, version)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := r.(map[string]any)
+	if full || !ok {
+		return r, nil
+	}
+	properties, _ := member(o, "properties")
+	return clone(properties), nil
+}
+
+// list serves listKeys and its like: POST operations of a resource.
+func (s *scope) list(c *call) (any, error) {
+	args, err := c.arguments(s, 1, 3)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := args[0].(unknown); ok {
+		return args[0], nil
+	}
+	name, err := wantText(args[0])
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	version := ""
+	if len(args) > 1 {
+		if version, err = wantText(args[1]); err != nil {
+			return nil, c.fail(err)
+		}
+	}
+	var body any
+	if len(args) > 2 {
+		body = args[2]
+	}
+	if s.run == nil {
+		return nil, errorf("The function '%s' cannot stand here: nothing is deployed yet.", c.spelled)
+	}
+	return s.run.act(name, c.spelled, version, body)
+}
+
+func resourceGroup(s *scope, c *call) (any, error) {
+	if s.in.Group == "" {
+		return nil, errorf("The function 'resourceGroup' needs a deployment to a resource group; this one is to a subscription.")
+	}
+	return s.around(c, "group")
+}
+
+// around returns one of the objects that describe where the deployment goes.
+func (s *scope) around(c *call, which string) (any, error) {
+	if _, err := c.arguments(s, 0, 0); err != nil {
+		return nil, err
+	}
+	v, ok := s.in.Around[which]
+	if !ok {
+		return nil, errorf("The function '%s' is not offered here.", c.spelled)
+	}
+	return clone(v), nil
+}
+
+func deployment(s *scope, c *call) (any, error) {
+	if _, err := c.arguments(s, 0, 0); err != nil {
+		return nil, err
+	}
+	parameters := make(map[string]any, len(s.parameters))
+	for name, v := range s.parameters {
+		parameters[name] = map[string]any{"value": v}
+	}
+	return map[string]any{
+		"name": s.in.Name, "location": s.in.Location,
+		"properties": map[string]any{
+			"mode": s.in.Mode, "parameters": parameters, "provisioningState": "Running",
+			"template": map[string]any{"$schema": s.template.root.literal("$schema"), "contentVersion": s.template.root.literal("contentVersion")},
+		},
+	}, nil
+}
+
+func utcNow(s *scope, c *call) (any, error) {
+	args, err := c.arguments(s, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	layout := "yyyyMMddTHHmmssZ"
+	if len(args) == 1 {
+		if layout, err = wantText(args[0]); err != nil {
+			return nil, c.fail(err)
+		}
+	}
+	if layout == "yyyyMMddTHHmmssZ" {
+		return s.in.Now.UTC().Format("20060102T150405Z"), nil
+	}
+	return formatTime(s.in.Now.UTC(), layout), nil
+}

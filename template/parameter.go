@@ -1,0 +1,193 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Value is a parameter or an output as a deployment shows it.
+type Value struct {
+	Type string `json:"type"`
+	// Value is left out for secure types.
+	Value any `json:"value,omitempty"`
+}
+
+// bind sets the parameters of a deployment: what was given, else the defaults.
+// given is in the form of a parameter file: {"name": {"value": …}}.
+func (s *scope) bind(given map[string]any) error {
+	t := s.template
+	definitions := t.root.get("parameters")
+	for _, name := range sortedKeys(given) {
+		if definitions.get(name) == nil {
+			return &Error{Message: fmt.Sprintf("The parameter '%s' was given; the template does not have it. It has: %s.", name, strings.Join(names(definitions), ", "))}
+		}
+	}
+	if definitions == nil {
+		return nil
+	}
+	for _, f := range definitions.fields {
+		path := t.at("parameters." + f.name)
+		v, err := s.parameter(f, given, path)
+		if err != nil {
+			return err
+		}
+		if err := check(f.value, v); err != nil {
+			return &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The value of the parameter '%s' is not valid: %s.", f.name, err)}
+		}
+		s.parameters[strings.ToLower(f.name)] = v
+	}
+	return nil
+}
+
+func names(n *node) []string {
+	var out []string
+	if n != nil {
+		for _, f := range n.fields {
+			out = append(out, f.name)
+		}
+	}
+	return out
+}
+
+func (s *scope) parameter(f field, given map[string]any, path string) (any, error) {
+	if entry, ok := member(given, f.name); ok {
+		wrapped, ok := entry.(map[string]any)
+		if !ok {
+			return nil, &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The parameter '%s' must be given as {\"value\": …}.", f.name)}
+		}
+		if v, ok := member(wrapped, "value"); ok {
+			return clone(v), nil
+		}
+		if _, ok := member(wrapped, "reference"); ok {
+			return nil, &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The parameter '%s' refers to a key vault, which this server does not reach; give its value.", f.name)}
+		}
+		return nil, &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The parameter '%s' must be given as {\"value\": …}.", f.name)}
+	}
+	if d := f.value.get("defaultValue"); d != nil {
+		return s.value(d, path+".defaultValue")
+	}
+	if n := f.value.get("nullable"); n != nil && n.truth {
+		return nil, nil
+	}
+	return nil, &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The parameter '%s' has no default and was not given.", f.name)}
+}
+
+// check compares a value with the definition of its parameter.
+func check(definition *node, v any) error {
+	if n := definition.get("nullable"); v == nil && n != nil && n.truth {
+		return nil
+	}
+	if err := checkType(definition.literal("type"), v); err != nil {
+		return err
+	}
+	if allowed := definition.get("allowedValues"); allowed != nil {
+		if err := checkAllowed(allowed, v); err != nil {
+			return err
+		}
+	}
+	for _, bound := range []struct {
+		name    string
+		size    func(any) (int64, error)
+		breaks  func(size, bound int64) bool
+		message string
+	}{
+		{"minValue", wantInt, func(s, b int64) bool { return s < b }, "it is %d; the least is %d"},
+		{"maxValue", wantInt, func(s, b int64) bool { return s > b }, "it is %d; the most is %d"},
+		{"minLength", length, func(s, b int64) bool { return s < b }, "its length is %d; the least is %d"},
+		{"maxLength", length, func(s, b int64) bool { return s > b }, "its length is %d; the most is %d"},
+	} {
+		n := definition.get(bound.name)
+		if n == nil || n.kind != number {
+			continue
+		}
+		limit, ok := numberValue(n.text).(int64)
+		if !ok {
+			continue
+		}
+		size, err := bound.size(v)
+		if err != nil {
+			return err
+		}
+		if bound.breaks(size, limit) {
+			return fmt.Errorf(bound.message, size, limit)
+		}
+	}
+	return nil
+}
+
+func checkAllowed(allowed *node, v any) error {
+	values := make([]string, len(allowed.items))
+	for i, item := range allowed.items {
+		a, err := (&scope{}).value(item, "")
+		if err != nil {
+			return err
+		}
+		if equal(a, v) {
+			return nil
+		}
+		if list, ok := v.([]any); ok { // each element must be one of them
+			in := true
+			for _, e := range list {
+				if has, _ := contains([]any{literals(allowed), e}); has != true {
+					in = false
+				}
+			}
+			if in {
+				return nil
+			}
+		}
+		values[i] = textOf(a)
+	}
+	return fmt.Errorf("'%s' is not one of %s", textOf(v), strings.Join(values, ", "))
+}
+
+func literals(n *node) []any {
+	v, err := (&scope{}).value(n, "")
+	if err != nil {
+		return nil
+	}
+	a, _ := v.([]any)
+	return a
+}
+
+func checkType(typ string, v any) error {
+	want := ""
+	switch strings.ToLower(typ) {
+	case "string", "securestring":
+		if _, ok := v.(string); !ok {
+			want = "a string"
+		}
+	case "int":
+		if _, ok := v.(int64); !ok {
+			want = "a whole number"
+		}
+	case "bool":
+		if _, ok := v.(bool); !ok {
+			want = "true or false"
+		}
+	case "array":
+		if _, ok := v.([]any); !ok {
+			want = "an array"
+		}
+	case "object", "secureobject":
+		if _, ok := v.(map[string]any); !ok {
+			want = "an object"
+		}
+	case "":
+		return nil // a definition by reference: any
+	default:
+		return fmt.Errorf("its type '%s' is none of string, int, bool, array, object, securestring, secureObject", typ)
+	}
+	if _, ok := v.(unknown); ok || want == "" {
+		return nil
+	}
+	return fmt.Errorf("%s is expected, not %s", want, typeName(v))
+}
+
+// shown returns a value as a deployment shows it.
+func shown(typ string, v any) Value {
+	if strings.HasPrefix(strings.ToLower(typ), "secure") {
+		return Value{Type: typ}
+	}
+	return Value{Type: typ, Value: v}
+}

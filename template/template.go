@@ -1,0 +1,177 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Template is a parsed template. It may be deployed any number of times, one
+// deployment at a time.
+type Template struct {
+	root      *node
+	functions map[string]*ownFunction // by lower-case namespace.name
+	resources []declared
+	// path stands before every path in errors of a nested template.
+	path string
+}
+
+// declared is a resource as the template has it, before loops and conditions.
+type declared struct {
+	symbol string // in templates whose resources have symbolic names
+	node   *node
+	path   string
+	// parent encloses it in templates that nest resources.
+	parent *declared
+}
+
+// Parse reads a template. The error is an [*Error] that names the line.
+func Parse(src []byte) (*Template, error) {
+	root, err := parseJSON(string(src))
+	if err != nil {
+		return nil, err
+	}
+	return newTemplate(root, "")
+}
+
+func newTemplate(root *node, path string) (*Template, error) {
+	t := &Template{root: root, functions: map[string]*ownFunction{}, path: path}
+	if root.kind != object {
+		return nil, &Error{Path: path, Line: root.line, Message: "A template is a JSON object."}
+	}
+	for _, f := range root.fields {
+		switch strings.ToLower(f.name) {
+		case "$schema", "contentversion", "apiprofile", "metadata", "languageversion", "parameters", "variables",
+			"functions", "resources", "outputs", "definitions", "imports", "extensions":
+		default:
+			return nil, &Error{Path: t.at(f.name), Line: f.line, Message: fmt.Sprintf(
+				"A template has no section '%s'; it has parameters, variables, functions, resources and outputs.", f.name)}
+		}
+	}
+	for _, section := range []string{"parameters", "variables", "outputs"} {
+		if n := root.get(section); n != nil && n.kind != object {
+			return nil, &Error{Path: t.at(section), Line: n.line, Message: "This must be an object."}
+		}
+	}
+	if err := t.readFunctions(); err != nil {
+		return nil, err
+	}
+	return t, t.readResources()
+}
+
+// at returns a path within this template.
+func (t *Template) at(path string) string {
+	if t.path == "" {
+		return path
+	}
+	return t.path + "." + path
+}
+
+func (t *Template) readResources() error {
+	n := t.root.get("resources")
+	switch {
+	case n == nil:
+		return &Error{Path: t.at("resources"), Line: t.root.line, Message: "The template has no resources; an empty list is allowed."}
+	case n.kind == array:
+		for i, item := range n.items {
+			if err := t.readResource(declared{node: item, path: t.at(fmt.Sprintf("resources[%d]", i))}); err != nil {
+				return err
+			}
+		}
+	case n.kind == object: // symbolic names
+		for _, f := range n.fields {
+			if err := t.readResource(declared{symbol: f.name, node: f.value, path: t.at("resources." + f.name)}); err != nil {
+				return err
+			}
+		}
+	default:
+		return &Error{Path: t.at("resources"), Line: n.line, Message: "The resources must be a list, or an object by symbolic names."}
+	}
+	return nil
+}
+
+// mostResources is ARM's bound of one template.
+const mostResources = 800
+
+func (t *Template) readResource(d declared) error {
+	if d.node.kind != object {
+		return &Error{Path: d.path, Line: d.node.line, Message: "A resource must be an object."}
+	}
+	for _, needed := range []string{"type", "name"} {
+		if n := d.node.get(needed); n == nil || n.kind != text || n.text == "" {
+			return &Error{Path: d.path, Line: d.node.line, Message: fmt.Sprintf("The resource has no %s.", needed)}
+		}
+	}
+	if n := d.node.get("apiVersion"); n == nil || n.kind != text {
+		return &Error{Path: d.path, Line: d.node.line, Message: "The resource has no apiVersion."}
+	}
+	if len(t.resources) == mostResources {
+		return &Error{Path: d.path, Line: d.node.line, Message: fmt.Sprintf("A template may hold %d resources.", mostResources)}
+	}
+	t.resources = append(t.resources, d)
+	children := d.node.get("resources")
+	if children == nil || strings.EqualFold(d.node.literal("type"), typeDeployment) {
+		return nil
+	}
+	if children.kind != array {
+		return &Error{Path: d.path + ".resources", Line: children.line, Message: "Nested resources must be a list."}
+	}
+	parent := d
+	for i, item := range children.items {
+		if err := t.readResource(declared{node: item, path: fmt.Sprintf("%s.resources[%d]", d.path, i), parent: &parent}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownFunction is a function that the template defines.
+type ownFunction struct {
+	name       string
+	parameters []string
+	output     *node
+	path       string
+}
+
+func (t *Template) readFunctions() error {
+	n := t.root.get("functions")
+	if n == nil {
+		return nil
+	}
+	for i, space := range n.items {
+		path := t.at(fmt.Sprintf("functions[%d]", i))
+		prefix := space.literal("namespace")
+		members := space.get("members")
+		if prefix == "" || members == nil {
+			return &Error{Path: path, Line: space.line, Message: "Functions need a namespace and members."}
+		}
+		for _, f := range members.fields {
+			own := &ownFunction{name: prefix + "." + f.name, output: f.value.get("output").get("value"), path: path + ".members." + f.name}
+			if own.output == nil {
+				return &Error{Path: own.path, Line: f.line, Message: "The function has no output value."}
+			}
+			if ps := f.value.get("parameters"); ps != nil {
+				for _, p := range ps.items {
+					own.parameters = append(own.parameters, p.literal("name"))
+				}
+			}
+			t.functions[strings.ToLower(own.name)] = own
+		}
+	}
+	return nil
+}
+
+// call evaluates a function of the template's own: it sees its parameters only.
+func (f *ownFunction) call(s *scope, c *call) (any, error) {
+	if len(c.args) != len(f.parameters) {
+		return nil, errorf("The function '%s' takes %d arguments; it was called with %d.", f.name, len(f.parameters), len(c.args))
+	}
+	args, err := c.values(s)
+	if err != nil {
+		return nil, err
+	}
+	inner := &scope{ctx: s.ctx, template: s.template, in: s.in, depth: s.depth, steps: s.steps, variables: &variables{}, locals: map[string]any{}}
+	for i, name := range f.parameters {
+		inner.locals["$"+strings.ToLower(name)] = args[i]
+	}
+	return inner.value(f.output, f.path+".output.value")
+}
