@@ -26,7 +26,7 @@ type scope struct {
 
 // mostSteps bounds the work of one deployment. Loops within loops could
 // otherwise keep a small template busy for years.
-const mostSteps = 2_000_000
+const mostSteps = 1_000_000
 
 // step counts one evaluation.
 func (s *scope) step() error { return s.spend(1) }
@@ -54,7 +54,7 @@ func (s *scope) weigh(v any) error {
 func weight(v any, limit int) int {
 	switch v := v.(type) {
 	case string:
-		return len(v) / 64
+		return len(v) / 16
 	case []any:
 		n := len(v)
 		for i := 0; i < len(v) && n <= limit; i++ {
