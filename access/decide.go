@@ -44,8 +44,21 @@ type grants struct {
 
 // held is what one principal has.
 type held struct {
-	byScope map[string][]*compiledRole
+	byScope map[string][]given
 	scopes  []string // sorted keys of byScope, to find what lies below a scope
+}
+
+// given is a role together with what gave it.
+type given struct {
+	*compiledRole
+	by Assignment
+}
+
+// Grant is why something is allowed: the assignment that decided, and the name
+// of its role.
+type Grant struct {
+	Assignment
+	Role string
 }
 
 // Set replaces all assignments and custom roles at once. A custom role cannot
@@ -70,11 +83,11 @@ func (a *Authorizer) Set(assignments []Assignment, custom []Role) {
 		who := strings.ToLower(as.PrincipalID)
 		h := g.principals[who]
 		if h == nil {
-			h = &held{byScope: map[string][]*compiledRole{}}
+			h = &held{byScope: map[string][]given{}}
 			g.principals[who] = h
 		}
-		if !slices.Contains(h.byScope[scope], role) {
-			h.byScope[scope] = append(h.byScope[scope], role)
+		if !slices.ContainsFunc(h.byScope[scope], func(g given) bool { return g.compiledRole == role }) {
+			h.byScope[scope] = append(h.byScope[scope], given{role, as})
 		}
 	}
 	for _, h := range g.principals {
@@ -89,17 +102,29 @@ func (a *Authorizer) Set(assignments []Assignment, custom []Role) {
 // Allowed reports whether principal may carry out a management action at
 // scope.
 func (a *Authorizer) Allowed(principal, action, scope string) bool {
+	_, ok := a.Decide(principal, action, scope)
+	return ok
+}
+
+// Decide is [Authorizer.Allowed] that also tells why. Where several assignments
+// allow the action, it names one at the widest scope.
+func (a *Authorizer) Decide(principal, action, scope string) (Grant, bool) {
 	act := strings.ToLower(action)
-	return act != "" && a.held(principal).any(scope, func(r *compiledRole) bool {
-		return r.control.allows(act)
-	})
+	var decided given
+	if act == "" || !a.held(principal).any(scope, func(g given) bool {
+		decided = g
+		return g.control.allows(act)
+	}) {
+		return Grant{}, false
+	}
+	return Grant{Assignment: decided.by, Role: decided.role.Name}, true
 }
 
 // AllowedData reports whether principal may carry out a data action at scope.
 func (a *Authorizer) AllowedData(principal, action, scope string) bool {
 	act := strings.ToLower(action)
-	return act != "" && a.held(principal).any(scope, func(r *compiledRole) bool {
-		return r.data.allows(act)
+	return act != "" && a.held(principal).any(scope, func(g given) bool {
+		return g.data.allows(act)
 	})
 }
 
@@ -110,7 +135,7 @@ func (a *Authorizer) AnyAt(principal, scope string) bool {
 	if h == nil {
 		return false
 	}
-	if h.any(scope, func(*compiledRole) bool { return true }) {
+	if h.any(scope, func(given) bool { return true }) {
 		return true
 	}
 	key, ok := scopeKey(scope)
@@ -129,9 +154,9 @@ func (a *Authorizer) AnyAt(principal, scope string) bool {
 // from the root down. Several assignments of one role count once.
 func (a *Authorizer) RolesAt(principal, scope string) []Role {
 	var seen []*compiledRole
-	a.held(principal).any(scope, func(r *compiledRole) bool {
-		if !slices.Contains(seen, r) {
-			seen = append(seen, r)
+	a.held(principal).any(scope, func(g given) bool {
+		if !slices.Contains(seen, g.compiledRole) {
+			seen = append(seen, g.compiledRole)
 		}
 		return false
 	})
@@ -152,7 +177,7 @@ func (a *Authorizer) held(principal string) *held {
 
 // any asks f for the roles at scope and its ancestors, root first, until it
 // says yes. A nil h has no roles.
-func (h *held) any(scope string, f func(*compiledRole) bool) bool {
+func (h *held) any(scope string, f func(given) bool) bool {
 	if h == nil {
 		return false
 	}

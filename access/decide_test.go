@@ -257,6 +257,36 @@ func naiveAllows(r Role, action string) bool {
 	return false
 }
 
+func TestDecideTellsWhy(t *testing.T) {
+	at := func(scope, name string) string {
+		return scope + "/providers/Microsoft.Authorization/roleAssignments/" + name
+	}
+	wide := Assignment{ID: at(sub1, "wide"), Scope: sub1, RoleID: sub1 + "/x/" + RoleEventGridContributor, PrincipalID: "P", PrincipalType: "User"}
+	narrow := Assignment{ID: at(topic, "narrow"), Scope: topic, RoleID: RoleOwner, PrincipalID: "p", PrincipalType: "Group"}
+	again := Assignment{ID: at(topic, "again"), Scope: topic, RoleID: RoleOwner, PrincipalID: "p"}
+	reader := Assignment{ID: at(sub1, "reader"), Scope: sub1, RoleID: RoleReader, PrincipalID: "p"}
+	var a Authorizer
+	if g, ok := a.Decide("p", "x/read", "/"); ok || g != (Grant{}) {
+		t.Errorf("the zero Authorizer decided %+v", g)
+	}
+	a.Set([]Assignment{reader, narrow, wide, again}, nil)
+	for action, want := range map[string]Grant{
+		"Microsoft.EventGrid/topics/write":    {wide, "EventGrid Contributor"},
+		"Microsoft.EventGrid/topics/read":     {reader, "Reader"},
+		"Microsoft.Insights/components/write": {narrow, "Owner"},
+	} {
+		if g, ok := a.Decide("P", action, es); !ok || g != want {
+			t.Errorf("%s: %v %+v, want %+v", action, ok, g, want)
+		}
+	}
+	if g, ok := a.Decide("p", "Microsoft.Insights/components/write", rg1); ok || g != (Grant{}) {
+		t.Errorf("a refusal tells %+v", g)
+	}
+	if g, ok := a.Decide("p", "", topic); ok || g != (Grant{}) {
+		t.Errorf("no action tells %+v", g)
+	}
+}
+
 func BenchmarkAllowed(b *testing.B) {
 	for _, n := range []int{1, 10_000} {
 		b.Run(fmt.Sprintf("assignments=%d", n), func(b *testing.B) {

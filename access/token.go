@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,8 @@ type Subject struct {
 	AppID    string // client id, shown in error texts
 	Tenant   string
 	Name     string // display name
+	// Role is an application role that the audience looks for; mostly empty.
+	Role string
 }
 
 // Claims is what a verified token says.
@@ -58,6 +61,27 @@ type Claims struct {
 	Expires  time.Time
 
 	notBefore time.Time
+}
+
+// Map returns the claims under the names and in the text form that tokens have
+// them, for showing: it never holds the token or its signature. Claims without
+// a value are left out.
+func (c Claims) Map() map[string]string {
+	m := map[string]string{}
+	for name, value := range map[string]string{
+		"aud": c.Audience, "iss": c.Issuer, "tid": c.Tenant, "oid": c.ObjectID, "sub": c.ObjectID, "appid": c.AppID,
+		"app_displayname": c.Name, "uti": c.ID,
+	} {
+		if value != "" {
+			m[name] = value
+		}
+	}
+	for name, at := range map[string]time.Time{"iat": c.IssuedAt, "nbf": c.notBefore, "exp": c.Expires} {
+		if !at.IsZero() {
+			m[name] = strconv.FormatInt(at.Unix(), 10)
+		}
+	}
+	return m
 }
 
 // TokenOptions configures [NewTokens]. The zero value is good.
@@ -78,6 +102,7 @@ type Tokens struct {
 	public map[string]*rsa.PublicKey // by key id
 	jwks   []byte
 	cache  *claimsCache
+	issued issued
 }
 
 // NewSigningKey makes a private key for [NewTokens], as PKCS #8 in PEM. The
@@ -176,6 +201,8 @@ type tokenClaims struct {
 	IDType   string `json:"idtyp"`
 	Version  string `json:"ver"`
 	UTI      string `json:"uti"`
+	// Roles is where Entra puts application roles.
+	Roles []string `json:"roles,omitempty"`
 }
 
 // Issue makes a token for s that names audience and issuer, and says how long
@@ -187,7 +214,12 @@ func (t *Tokens) Issue(s Subject, audience, issuer string, now time.Time) (token
 	}
 	var uti [16]byte
 	rand.Read(uti[:])
+	var roles []string
+	if s.Role != "" {
+		roles = []string{s.Role}
+	}
 	token, err = jwt.Signed(t.signer).Claims(tokenClaims{
+		Roles: roles,
 		Claims: jwt.Claims{
 			Issuer:    issuer,
 			Subject:   s.ObjectID,

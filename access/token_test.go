@@ -98,6 +98,42 @@ func TestTokenRoundTrip(t *testing.T) {
 	}
 }
 
+// The map has what the token has, under the same names, and no token.
+func TestClaimsAsAMap(t *testing.T) {
+	c := &clock{time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	tokens := newTestTokens(t, c, 0, signingKeys()[0])
+	raw, _, err := tokens.Issue(testSubject, AudienceManagement, testIssuer, c.t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := tokens.Verify(raw, []string{AudienceManagement})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var payload map[string]json.RawMessage
+	if err := json.Unmarshal(body, &payload); err != nil {
+		t.Fatal(err)
+	}
+	got := claims.Map()
+	for name, value := range got {
+		if want := strings.Trim(string(payload[name]), `"`); value != want {
+			t.Errorf("%s is %q, in the token %s", name, value, want)
+		}
+	}
+	for _, name := range []string{"aud", "iss", "iat", "nbf", "exp", "tid", "oid", "sub", "appid", "app_displayname", "uti"} {
+		if got[name] == "" {
+			t.Errorf("%s is missing in %v", name, got)
+		}
+	}
+	if got := (Claims{}).Map(); len(got) != 0 {
+		t.Errorf("no claims are %v", got)
+	}
+}
+
 func TestTokenRefusals(t *testing.T) {
 	start := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 	keys := signingKeys()

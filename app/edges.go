@@ -28,6 +28,7 @@ func (a *App) openEdges(ctx context.Context, p *parts) error {
 	}
 	a.supervise(ctx, "certificates", p.certs.run)
 	a.supervise(ctx, "expiry", p.expiry.run)
+	a.supervise(ctx, "deletion notices", p.notices.run)
 	a.supervise(ctx, "delivery", p.dispatcher.Run)
 	if err := a.serveProfiles(); err != nil {
 		return err
@@ -41,6 +42,7 @@ func (a *App) newFront(p *parts, pub *publish.Handler) *front {
 	management := &arm.Handler{
 		Store: p.store, Rules: p.rules, Tokens: p.tokens, Authorizer: p.authorizer, Principal: a.directory.ByObjectID, Tenant: a.settings.Tenant,
 		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.now, Logger: a.logger,
+		Activity: p.emitter, ClientIP: a.hosts.clientIP,
 	}
 	management.Init()
 	return &front{

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/store"
@@ -20,6 +21,7 @@ import (
 type expiry struct {
 	rules  *eventgrid.Rules
 	store  *store.Store
+	events *activity.Emitter
 	now    func() time.Time
 	logger *slog.Logger
 
@@ -28,8 +30,8 @@ type expiry struct {
 	wake  chan struct{}
 }
 
-func newExpiry(rules *eventgrid.Rules, st *store.Store, now func() time.Time, logger *slog.Logger) *expiry {
-	return &expiry{rules: rules, store: st, now: now, logger: logger, wake: make(chan struct{}, 1)}
+func newExpiry(rules *eventgrid.Rules, st *store.Store, events *activity.Emitter, now func() time.Time, logger *slog.Logger) *expiry {
+	return &expiry{rules: rules, store: st, events: events, now: now, logger: logger, wake: make(chan struct{}, 1)}
 }
 
 // note remembers when a changed resource falls due.
@@ -37,8 +39,8 @@ func (e *expiry) note(c store.Change) {
 	if c.New == nil {
 		return
 	}
-	r, at := c.New, eventgrid.Due(c.New)
-	if at.IsZero() || c.Old != nil && eventgrid.Due(c.Old).Equal(at) {
+	r, at := c.New, e.rules.Due(c.New)
+	if at.IsZero() || c.Old != nil && e.rules.Due(c.Old).Equal(at) {
 		return // never, or noted already
 	}
 	e.mu.Lock()
@@ -84,13 +86,15 @@ func (e *expiry) expireDue(ctx context.Context) time.Duration {
 		heap.Pop(&e.queue)
 		e.mu.Unlock()
 		acted := false // an entry is stale when its resource was changed or removed
+		var journal *activity.Journal
 		err := e.store.Commit(ctx, func(tx resource.Tx) error {
 			now := e.now()
+			journal = activity.NewJournal(tx)
 			r, ok := tx.Get(first.id)
-			if acted = ok && isDue(r, now); !acted {
+			if acted = ok && e.isDue(r, now); !acted {
 				return nil
 			}
-			return e.rules.Expire(tx, first.id, now)
+			return e.rules.Expire(journal, first.id, now)
 		})
 		switch {
 		case ctx.Err() != nil:
@@ -103,12 +107,26 @@ func (e *expiry) expireDue(ctx context.Context) time.Duration {
 			return retryExpiry
 		case acted:
 			e.logger.Info("expired", "id", first.id)
+			e.events.Service(ctx, journal.Changes(), e.now())
+			e.goOn(first)
 		}
 	}
 }
 
-func isDue(r *resource.Resource, now time.Time) bool {
-	at := eventgrid.Due(r)
+// goOn queues a resource again that is due still: so much went along with it that
+// this transaction took only a part.
+func (e *expiry) goOn(d due) {
+	r, ok := e.store.Get(d.id)
+	if !ok || !e.isDue(r, e.now()) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	heap.Push(&e.queue, d)
+}
+
+func (e *expiry) isDue(r *resource.Resource, now time.Time) bool {
+	at := e.rules.Due(r)
 	return !at.IsZero() && !now.Before(at)
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/store"
@@ -44,7 +45,7 @@ func TestExpiryFollowsTheClock(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	now := begin
 	var log bytes.Buffer
-	e := newExpiry(&eventgrid.Rules{}, st, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
 	st.Observe(func(cs []store.Change) {
 		for _, c := range cs {
 			e.note(c)
@@ -86,7 +87,7 @@ func TestExpiryFollowsTheClock(t *testing.T) {
 func TestExpiryTriesAgain(t *testing.T) {
 	st := openStores(t, 1)[0]
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	e := newExpiry(&eventgrid.Rules{}, st, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	r := waiting(t, "pt1", now)
 	put(t, st, r)
 	e.note(store.Change{New: r})
@@ -103,7 +104,7 @@ func TestExpiryTriesAgain(t *testing.T) {
 
 func TestExpiryRunsUntilItIsStopped(t *testing.T) {
 	st := openStores(t, 1)[0]
-	e := newExpiry(&eventgrid.Rules{}, st, time.Now, slog.New(slog.DiscardHandler))
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, time.Now, slog.New(slog.DiscardHandler))
 	gone := make(chan struct{})
 	st.Observe(func(cs []store.Change) {
 		for _, c := range cs {

@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/intertie/intertie/destination/blob"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -41,6 +44,17 @@ type Options struct {
 	// Bind maps the ARM id, or the beginning of ids, of Azure resources that
 	// are not ours to addresses, such as file:///var/deadletters.
 	Bind map[string]string
+	// RetrySchedule replaces Event Grid's delays between attempts; the last one
+	// repeats. With it, a team can test in seconds what takes hours otherwise.
+	RetrySchedule []time.Duration
+	// DeadLetterDelay and ValidationWindow replace Event Grid's 5 and 10 minutes;
+	// 0 keeps them.
+	DeadLetterDelay, ValidationWindow time.Duration
+	// RetryNotFound attempts events again that a webhook answered with 404.
+	RetryNotFound bool
+	// WebhookTokens is where tokens for webhooks come from that are protected by
+	// Microsoft Entra; the zero value takes them from the built-in sign-in.
+	WebhookTokens WebhookTokens
 	// Regions limits where regional resources may be created; empty allows any.
 	Regions []string
 	// AllowedHosts are further names by which clients may call the server.
@@ -55,6 +69,52 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is shown in the metrics.
 	Version string
+}
+
+// WebhookTokens names an OAuth 2.0 client of another token service, with which
+// this server signs in to webhooks.
+type WebhookTokens struct {
+	// URL is the token endpoint; "{tenant}" in it stands for the tenant that the
+	// event subscription names.
+	URL      string
+	ClientID string
+	// ClientSecretFile holds the secret on one line.
+	ClientSecretFile string
+}
+
+func (w WebhookTokens) validate() error {
+	if w == (WebhookTokens{}) {
+		return nil
+	}
+	u, err := url.Parse(w.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("--webhook-token-url %q is not a URL like https://login.example.com/{tenant}/oauth2/v2.0/token", w.URL)
+	}
+	if w.ClientID == "" || w.ClientSecretFile == "" {
+		return errors.New("--webhook-token-url needs --webhook-client-id and --webhook-client-secret-file")
+	}
+	return nil
+}
+
+// Bounds of the development settings: a delay beyond a day would outlive every
+// event.
+const longestDelay = 24 * time.Hour
+
+func (o Options) validateDelays() error {
+	for _, d := range o.RetrySchedule {
+		if d < time.Millisecond || d > longestDelay {
+			return fmt.Errorf("--retry-schedule holds %v: each delay must be between 1ms and 24h", d)
+		}
+	}
+	for _, f := range []struct {
+		flag  string
+		value time.Duration
+	}{{"--dead-letter-delay", o.DeadLetterDelay}, {"--validation-window", o.ValidationWindow}} {
+		if f.value != 0 && (f.value < time.Millisecond || f.value > longestDelay) {
+			return fmt.Errorf("%s is %v: it must be between 1ms and 24h", f.flag, f.value)
+		}
+	}
+	return nil
 }
 
 // DefaultOptions returns the options of a start without any flag.
@@ -93,6 +153,12 @@ func (o Options) Validate() error {
 			return fmt.Errorf("--profile %q is not a loopback address like 127.0.0.1:6060", o.Profile)
 		}
 	}
+	if err := o.validateDelays(); err != nil {
+		return err
+	}
+	if err := o.WebhookTokens.validate(); err != nil {
+		return err
+	}
 	if _, err := o.trustedProxies(); err != nil {
 		return err
 	}
@@ -116,23 +182,36 @@ func (o Options) trustedProxies() ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// binding gives resources that are not ours a real address.
+// binding gives storage accounts that are not ours a real place.
 type binding struct {
 	prefix string // lower-case ARM id
-	target *url.URL
+	store  blob.Store
 }
 
 func (o Options) bindings() ([]binding, error) {
 	var out []binding
-	for id, target := range o.Bind {
+	for id, address := range o.Bind {
 		if _, err := resource.ParsePath(id); err != nil || !strings.HasPrefix(id, "/") {
-			return nil, fmt.Errorf("--bind %q: the part before '=' is not the id of an Azure resource", id+"="+target)
+			return nil, fmt.Errorf("--bind: the part before '=' is not the id of an Azure resource: %q", id)
 		}
-		u, err := url.Parse(target)
-		if err != nil || u.Scheme != "file" || u.Path == "" {
-			return nil, fmt.Errorf("--bind %s: only file:///folder addresses are offered yet", id)
+		st, err := storeAt(address)
+		if err != nil {
+			// The address may hold a key, so it is not repeated.
+			return nil, fmt.Errorf("--bind %s: %w; use file:///folder, the connection string of a storage account, or its URL with a shared access signature", id, err)
 		}
-		out = append(out, binding{prefix: strings.ToLower(strings.TrimRight(id, "/")), target: u})
+		out = append(out, binding{prefix: strings.ToLower(strings.TrimRight(id, "/")), store: st})
 	}
 	return out, nil
+}
+
+// storeAt returns the store behind an address.
+func storeAt(address string) (blob.Store, error) {
+	if !strings.HasPrefix(address, "file:") {
+		return blob.NewAzure(blob.AzureOptions{Address: address})
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Path == "" || u.Host != "" {
+		return nil, errors.New("the folder is not written like file:///var/deadletters")
+	}
+	return blob.NewDirectory(filepath.FromSlash(u.Path)), nil
 }

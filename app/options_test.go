@@ -3,6 +3,7 @@ package app
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,17 +15,22 @@ func TestOptionsNameTheFlagThatIsWrong(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	for want, set := range map[string]func(*Options){
-		"--data":                func(o *Options) { o.Data = "" },
-		"--tls-key":             func(o *Options) { o.TLSCert = "x" },
-		"--replicas is 0":       func(o *Options) { o.Replicas = 0 },
-		"--replicas 3":          func(o *Options) { o.Replicas = 3 },
-		`--listen "8443"`:       func(o *Options) { o.Listen = "8443" },
-		`--listen-http "x"`:     func(o *Options) { o.ListenHTTP = "x" },
-		"--public-url":          func(o *Options) { o.PublicURL = "http://x" },
-		`--public-url "https:/`: func(o *Options) { o.PublicURL = "https://x/path" },
-		"--trusted-proxies":     func(o *Options) { o.TrustedProxies = []string{"10.0.0.0/8", "proxy"} },
-		`--bind "x=`:            func(o *Options) { o.Bind = map[string]string{"x": "file:///y"} },
-		"--bind /subscriptions": func(o *Options) { o.Bind = map[string]string{"/subscriptions/s": "s3://y"} },
+		"--data":                         func(o *Options) { o.Data = "" },
+		"--tls-key":                      func(o *Options) { o.TLSCert = "x" },
+		"--replicas is 0":                func(o *Options) { o.Replicas = 0 },
+		"--replicas 3":                   func(o *Options) { o.Replicas = 3 },
+		`--listen "8443"`:                func(o *Options) { o.Listen = "8443" },
+		`--listen-http "x"`:              func(o *Options) { o.ListenHTTP = "x" },
+		"--public-url":                   func(o *Options) { o.PublicURL = "http://x" },
+		`--public-url "https:/`:          func(o *Options) { o.PublicURL = "https://x/path" },
+		"--trusted-proxies":              func(o *Options) { o.TrustedProxies = []string{"10.0.0.0/8", "proxy"} },
+		`resource: "x"`:                  func(o *Options) { o.Bind = map[string]string{"x": "file:///y"} },
+		"--retry-schedule holds 0s":      func(o *Options) { o.RetrySchedule = []time.Duration{time.Second, 0} },
+		"--dead-letter-delay is 25h":     func(o *Options) { o.DeadLetterDelay = 25 * time.Hour },
+		"--validation-window is -1s":     func(o *Options) { o.ValidationWindow = -time.Second },
+		`--webhook-token-url "http://x"`: func(o *Options) { o.WebhookTokens = WebhookTokens{URL: "http://x"} },
+		"--webhook-client-id":            func(o *Options) { o.WebhookTokens = WebhookTokens{URL: "https://x/token"} },
+		"--bind /subscriptions":          func(o *Options) { o.Bind = map[string]string{"/subscriptions/s": "s3://y"} },
 	} {
 		o := DefaultOptions()
 		set(&o)

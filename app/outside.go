@@ -11,6 +11,7 @@ import (
 	"github.com/intertie/intertie/arm"
 	"github.com/intertie/intertie/destination/blob"
 	"github.com/intertie/intertie/destination/webhook"
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
@@ -18,6 +19,7 @@ import (
 // webhooks gives the rules of package eventgrid a way to endpoints.
 type webhooks struct {
 	client *webhook.Client
+	tokens *webhookTokens
 	base   string // by which endpoints reach the validation link
 }
 
@@ -26,11 +28,15 @@ const validationVersion = "2025-02-15"
 
 func (w webhooks) Check(url string) error { return w.client.Check(url) }
 
-// Handshake uses the CloudEvents way: so far all topics hold CloudEvents.
+// Handshake uses the way of the schema that events will be delivered in.
 func (w webhooks) Handshake(ctx context.Context, h eventgrid.Handshake) (bool, error) {
-	result, err := w.client.HandshakeCloudEvents(ctx, webhook.Handshake{
+	handshake := w.client.HandshakeEventGrid
+	if h.Schema == event.CloudEvents {
+		handshake = w.client.HandshakeCloudEvents
+	}
+	result, err := handshake(ctx, webhook.Handshake{
 		URL: h.URL, SubscriptionName: h.SubscriptionName, Topic: h.Topic, Code: h.Code,
-		CallbackURL: arm.ValidationURL(w.base, h, validationVersion),
+		CallbackURL: arm.ValidationURL(w.base, h, validationVersion), Token: w.tokens.of(h.TenantID, h.ApplicationID),
 	})
 	return result == webhook.Granted, err
 }
@@ -73,7 +79,7 @@ func (b *blobStores) of(accountID string) blob.Store {
 		}
 	}
 	if best >= 0 {
-		return blob.NewDirectory(filepath.FromSlash(b.bindings[best].target.Path))
+		return b.bindings[best].store
 	}
 	name := "unnamed"
 	if id, err := resource.ParseID(accountID); err == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/deliver"
 	"github.com/intertie/intertie/destination/webhook"
 	"github.com/intertie/intertie/engine"
@@ -18,6 +19,7 @@ import (
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/pki"
 	"github.com/intertie/intertie/publish"
+	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/store"
 	"github.com/intertie/intertie/telemetry"
 )
@@ -40,9 +42,12 @@ type parts struct {
 	authorizer *access.Authorizer
 
 	webhooks   *webhook.Client
+	sender     *webhookTokens
+	notices    *notices
 	dispatcher *deliver.Dispatcher
 
 	rules      *eventgrid.Rules
+	emitter    *activity.Emitter
 	expiry     *expiry
 	table      *publish.Table
 	publishing *publish.Metrics
@@ -103,7 +108,7 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	}
 	a.undo("store", func(context.Context) error { p.store.Close(); return nil })
 	p.events, err = eventlog.Open(ctx, p.engine.JetStream(), eventlog.Options{
-		Replicas: p.engine.Replicas(), Logger: a.logger, Registerer: p.registry,
+		Replicas: p.engine.Replicas(), Logger: a.logger, Registerer: p.registry, Tiers: a.opts.tiers(),
 	})
 	if err != nil {
 		return err
@@ -126,8 +131,13 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 	}
 	p.webhooks = webhook.NewClient(webhook.Options{AllowPrivate: a.opts.AllowPrivateWebhooks, RootCAs: pool})
 	a.undo("webhook client", func(context.Context) error { p.webhooks.Close(); return nil })
+	if p.sender, err = newWebhookTokens(p.tokens, a.URL(), a.settings.Tenant, a.opts.WebhookTokens, a.now); err != nil {
+		return err
+	}
+	p.notices = newNotices(p.webhooks, p.sender, a.logger)
 	o := deliver.DefaultOptions()
 	o.Log, o.Logger, o.Registerer = p.events, a.logger, p.registry
+	a.opts.tune(&o)
 	// Attempts that hang longer are made again after the restart; a stop as a
 	// whole has to end within 30 s.
 	o.DrainTimeout = 20 * time.Second
@@ -139,14 +149,20 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 // store, all of it before the first event moves.
 func (a *App) followResources(ctx context.Context, p *parts) error {
 	p.rules = &eventgrid.Rules{
-		Webhooks: webhooks{client: p.webhooks, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
+		Webhooks: webhooks{client: p.webhooks, tokens: p.sender, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
+		ValidationWindow: a.opts.ValidationWindow, Deliveries: deliveries{p.dispatcher},
 	}
-	p.expiry = newExpiry(p.rules, p.store, a.now, a.logger)
+	p.emitter = &activity.Emitter{
+		Sources: &activity.Sources{}, Log: activityLog{p.events}, Tenant: a.settings.Tenant, Logger: a.logger, Lost: lostActivity(p.registry),
+	}
+	p.expiry = newExpiry(p.rules, p.store, p.emitter, a.now, a.logger)
 	p.table, p.publishing = &publish.Table{}, publish.NewMetrics(p.registry)
 	projection := &projection{
 		store: p.store, authorizer: p.authorizer, directory: a.directory, table: p.table, publishing: p.publishing,
-		dispatcher: p.dispatcher, targets: p.webhooks.Target, expiry: p.expiry, certificates: p.certs, logger: a.logger,
-		blobs: &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: p.bindings},
+		dispatcher: p.dispatcher, webhooks: p.webhooks, tokens: p.sender, sources: p.emitter.Sources, notices: p.notices,
+		expiry: p.expiry, certificates: p.certs, logger: a.logger,
+		blobs:   &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: p.bindings},
+		domains: make(map[resource.UID]*publish.DomainTopics), built: make(map[resource.UID]built),
 	}
 	p.store.Observe(projection.observe)
 	return a.writeAdminEnv(ctx, p.secret)

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intertie/intertie/access"
-	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -62,11 +61,14 @@ func TestAnEventSubscriptionThatWaitsForConsent(t *testing.T) {
 	}
 }
 
+// consentWindow is the default of the rules.
+const consentWindow = 10 * time.Minute
+
 func TestAnEventSubscriptionWhoseConsentDoesNotCome(t *testing.T) {
 	f := newFixture(t).partnerFlow()
 	f.hooks.granted = false
 	poll := strings.TrimPrefix(f.put("owner", eventSub, hookBody).want(201).header.Get("Azure-AsyncOperation"), base)
-	f.now = f.now.Add(eventgrid.ValidationWindow + time.Second)
+	f.now = f.now.Add(consentWindow + time.Second)
 	f.open("GET", f.link()).wantError(400, "InvalidRequest", "time has passed")
 	id, err := resource.ParseID(eventSub)
 	if err != nil {

@@ -46,9 +46,23 @@ func headerText(s string) string {
 // request is allowed.
 func (h *Handler) authorize(rq *request, action string, scope resource.ID) error {
 	rq.action, rq.scope = action, scope
+	if rq.grant, rq.allowed = h.Authorizer.Decide(rq.caller.ObjectID, action, scope.String()); rq.allowed {
+		return nil
+	}
+	return forbidden(rq, action, scope)
+}
+
+// authorizeToo asks for something else that a request amounts to, after it was
+// allowed. What decided the request itself stays on record, unless this refuses.
+func (h *Handler) authorizeToo(rq *request, action string, scope resource.ID) error {
 	if h.Authorizer.Allowed(rq.caller.ObjectID, action, scope.String()) {
 		return nil
 	}
+	rq.action, rq.scope, rq.allowed = action, scope, false
+	return forbidden(rq, action, scope)
+}
+
+func forbidden(rq *request, action string, scope resource.ID) error {
 	return resource.Errorf(resource.AuthorizationFailed,
 		"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or the scope is invalid. "+
 			"If access was recently granted, please refresh your credentials.",

@@ -8,9 +8,16 @@
 //	authenticate bearer token → principal                          authenticate.go
 //	authorize    role assignments at the scope and above           engine.go
 //	find         subscription, provider registration, group, parent
+//	locate       address → what is stored, and as what             address.go
 //	decode       body → new version, by the kind's own rules
 //	commit       all or nothing                                    (package store)
 //	answer       the code that the strictest client demands        respond.go
+//	tell         events of what the request changed                activity.go
+//
+// An event subscription has two addresses: nested in its topic, and as an
+// extension of the source of its events. Both lead to one stored resource; which
+// of them was used decides the action that roles must allow, and the id, name and
+// type of the answer. Lists by source, location or topic type show the second.
 //
 // Authorization comes before any look at what exists, so the answer to a
 // stranger is the same whether a resource is there or not.

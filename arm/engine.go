@@ -4,274 +4,276 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
 
 // serveKind serves every operation of every kind.
 func (h *Handler) serveKind(rq *request) error {
 	p := rq.path
-	if p.Tail == "" && !p.Beyond && p.ID.Namespace != "" {
-		kind, err := h.kindOf(p.ID.Type(), rq.version)
-		if err != nil {
+	if !p.Beyond && p.ID.Namespace != "" && (p.Tail == "" || rq.http.Method == http.MethodPost) {
+		a, err := h.addressOf(p.ID, rq.version)
+		switch {
+		case err != nil:
 			return err
+		case strings.EqualFold(a.kind.Type, typeExtensionTopic):
+			return h.getExtensionTopic(rq, a)
+		case p.Tail != "":
+			return h.act(rq, a)
 		}
-		return h.serveResource(rq, kind, canonical(p.ID, kind))
-	}
-	if rq.http.Method == http.MethodPost && !p.Beyond {
-		kind, err := h.kindOf(p.ID.Type(), rq.version)
-		if err != nil {
-			return err
-		}
-		return h.act(rq, kind, canonical(p.ID, kind))
+		return h.serveResource(rq, a)
 	}
 	typ := p.Namespace + "/" + p.Tail
 	if !p.Beyond && len(p.ID.Types) > 0 {
 		typ = p.ID.Type() + "/" + p.Tail
 	}
+	if serve, ok := h.subscriptionList(typ); ok {
+		if err := h.only(rq, http.MethodGet); err != nil {
+			return err
+		}
+		return serve(rq)
+	}
 	kind, err := h.kindOf(typ, rq.version)
 	if err != nil {
 		return err
 	}
-	if rq.http.Method != http.MethodGet {
-		return h.methodNotAllowed(rq, http.MethodGet)
+	if err := h.only(rq, http.MethodGet); err != nil {
+		return err
 	}
 	return h.list(rq, kind)
 }
 
-func (h *Handler) serveResource(rq *request, kind *resource.Kind, id resource.ID) error {
-	if err := checkPlace(kind, id); err != nil {
-		return err
-	}
+func (h *Handler) serveResource(rq *request, a address) error {
 	switch rq.http.Method {
 	case http.MethodGet, http.MethodHead:
-		return h.get(rq, kind, id)
+		return h.get(rq, a)
 	case http.MethodPut:
-		return h.write(rq, kind, id, false)
+		return h.write(rq, a, false)
 	case http.MethodPatch:
-		return h.write(rq, kind, id, true)
+		return h.write(rq, a, true)
 	case http.MethodDelete:
-		return h.remove(rq, kind, id)
+		return h.remove(rq, a)
 	default:
 		return h.methodNotAllowed(rq, "GET, HEAD, PUT, PATCH, DELETE")
 	}
 }
 
-// kindOf finds a kind and checks that the api-version knows it.
-func (h *Handler) kindOf(typ, version string) (*resource.Kind, error) {
-	kind, ok := h.kinds[strings.ToLower(typ)]
+// look returns the stored resource of an address.
+func (h *Handler) look(tx resource.Tx, a address) (*resource.Resource, *resource.Kind, error) {
+	if err := h.findAround(tx, a); err != nil {
+		return nil, nil, err
+	}
+	id, kind, ok := h.locate(tx, a)
 	if !ok {
-		ns, t, _ := strings.Cut(typ, "/")
-		return nil, resource.Errorf(resource.InvalidResourceType,
-			"The resource type '%s' could not be found in the namespace '%s' for api version '%s'.", t, ns, version)
-	}
-	for _, v := range kind.Versions {
-		if strings.EqualFold(v, version) {
-			return kind, nil
-		}
-	}
-	return nil, resource.Errorf(resource.NoRegisteredProviderFound,
-		"No registered resource provider found for API version '%s' for type '%s'. The supported api-versions are '%s'.",
-		version, kind.Type, strings.Join(kind.Versions, ", "))
-}
-
-// canonical returns the id with the kind's casing of the type.
-func canonical(id resource.ID, kind *resource.Kind) resource.ID {
-	return id.Scope().Provider(kind.Type, id.Names...)
-}
-
-// checkPlace refuses an id of the right type in the wrong place: all kinds so
-// far live in a resource group.
-func checkPlace(kind *resource.Kind, id resource.ID) error {
-	if scope := id.Scope(); scope.Group == "" || scope.Namespace != "" {
-		return resource.Errorf(resource.InvalidResourceType, "A resource of type '%s' lives in a resource group; the path '%s' names none.", kind.Type, id)
-	}
-	return nil
-}
-
-// find makes sure that everything around a resource is there.
-func (h *Handler) find(tx resource.Tx, id resource.ID, creating bool) error {
-	if err := eventgrid.RequireRegistered(tx, id.Subscription); err != nil {
-		return err
-	}
-	if id.Group != "" {
-		if _, ok := tx.Get(id.GroupScope()); !ok {
-			return resource.Errorf(resource.ResourceGroupNotFound, "Resource group '%s' could not be found.", id.Group)
-		}
-	}
-	if !creating || len(id.Types) < 2 {
-		return nil
-	}
-	if _, ok := tx.Get(id.Parent()); !ok {
-		return resource.Errorf(resource.ParentNotFound,
-			"Can not perform requested operation on nested resource. Parent resource '%s' not found.", id.Parent().Name())
-	}
-	return nil
-}
-
-func notFound(id resource.ID) error {
-	return resource.Errorf(resource.NotFound,
-		"The Resource '%s/%s' under resource group '%s' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
-		id.Type(), strings.Join(id.Names, "/"), id.Group)
-}
-
-func (h *Handler) get(rq *request, kind *resource.Kind, id resource.ID) error {
-	if err := h.authorize(rq, kind.Type+"/read", id); err != nil {
-		return err
-	}
-	tx := readOnly{h.Store}
-	if err := h.find(tx, id, false); err != nil {
-		return err
+		return nil, nil, notFound(a.id)
 	}
 	r, ok := tx.Get(id)
 	if !ok {
-		return notFound(id)
+		return nil, nil, notFound(a.id)
+	}
+	return r, kind, nil
+}
+
+func (h *Handler) get(rq *request, a address) error {
+	if err := h.authorize(rq, a.action("read"), a.id); err != nil {
+		return err
+	}
+	tx := readOnly{h.Store}
+	r, kind, err := h.look(tx, a)
+	if err != nil {
+		return err
 	}
 	if rq.http.Method == http.MethodHead {
 		rq.out.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return h.respond(rq, kind, r, http.StatusOK)
+	return h.respond(rq, kind, r, h.shown(tx, a, r), http.StatusOK)
+}
+
+// update is a new version of a resource, the one before, and the kind that it
+// is stored as.
+type update struct {
+	next, old *resource.Resource
+	kind      *resource.Kind
 }
 
 // write serves PUT and PATCH.
-func (h *Handler) write(rq *request, kind *resource.Kind, id resource.ID, patch bool) error {
-	if err := h.authorize(rq, kind.Type+"/write", id); err != nil {
+func (h *Handler) write(rq *request, a address, patch bool) error {
+	if err := h.authorize(rq, a.action("write"), a.id); err != nil {
 		return err
 	}
+	rq.concerns(a.id, a.id)
 	raw, err := rq.body()
 	if err != nil {
 		return err
 	}
-	body, err := decodeBody(raw, patch && kind.FlatPatch)
+	body, err := decodeBody(raw, patch && a.kind.FlatPatch)
 	if err != nil {
 		return err
 	}
 	var proof any
-	if kind.Consult != nil {
+	if a.kind.Consult != nil || a.extension() {
 		// A dry run finds everything that is wrong before the outside world is
 		// bothered; the real run then repeats it inside the transaction.
-		draft := &draftTx{readOnly{h.Store}}
-		next, old, err := h.build(rq, draft, kind, id, body, patch, nil)
+		v, err := h.build(rq, newDraft(h.Store), a, body, patch, nil)
 		if err != nil {
 			return err
 		}
-		if proof, err = kind.Consult(rq.http.Context(), next, old); err != nil {
-			return err
+		if v.kind.Consult != nil {
+			if proof, err = v.kind.Consult(rq.http.Context(), v.next, v.old); err != nil {
+				return err
+			}
 		}
 		if p, ok := proof.(resource.Proof); ok {
 			defer p.Forget()
 		}
 	}
-	var written *resource.Resource
-	err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
-		next, _, err := h.build(rq, tx, kind, id, body, patch, proof)
-		if err != nil {
+	var written update
+	var shown resource.ID
+	err = h.commit(rq, func(tx resource.Tx) error {
+		var err error
+		if written, err = h.build(rq, tx, a, body, patch, proof); err != nil {
 			return err
 		}
-		tx.Put(next)
-		written = next
+		tx.Put(written.next)
+		shown = h.shown(tx, a, written.next)
+		h.note(rq, tx, a, written.next)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	status := kind.Status.PutStatus()
+	status := a.kind.Status.PutStatus()
 	if patch {
-		status = kind.Status.PatchStatus()
+		status = a.kind.Status.PatchStatus()
 	}
-	return h.respond(rq, kind, written, status)
+	return h.respond(rq, written.kind, written.next, shown, status)
 }
 
 // build makes the new version of a resource and the changes that go with it.
-func (h *Handler) build(rq *request, tx resource.Tx, kind *resource.Kind, id resource.ID, body resource.Body, patch bool, proof any) (next, old *resource.Resource, err error) {
-	old, exists := tx.Get(id)
-	if err := h.find(tx, id, !patch && !exists); err != nil {
-		return nil, nil, err
+func (h *Handler) build(rq *request, tx resource.Tx, a address, body resource.Body, patch bool, proof any) (update, error) {
+	if patch {
+		if _, _, err := h.look(tx, a); err != nil {
+			return update{}, err
+		}
+	} else if err := h.find(tx, a.id); err != nil {
+		return update{}, err
 	}
-	switch {
-	case exists:
-		id = old.ID // keeps the casing of creation
-	case patch:
-		return nil, nil, notFound(id)
-	case kind.Service:
-		return nil, nil, resource.Invalid("A resource of type '%s' is created by the service on behalf of a partner; '%s' does not exist.", kind.Type, id.Name())
-	case kind.Names != nil && !kind.Names.MatchString(id.Name()):
-		return nil, nil, resource.Invalid("The name '%s' of the resource of type '%s' is invalid: it must consist of %s.", id.Name(), kind.Type, kind.NameRule)
+	id, kind, err := h.makeRoom(rq, tx, a)
+	if err != nil {
+		return update{}, err
 	}
-	next, err = kind.Write(&resource.Write{
-		Tx: tx, ID: id, Old: old, Body: body, Patch: patch, Proof: proof, Caller: rq.caller.ObjectID, Now: rq.now,
+	v := update{kind: kind}
+	var exists bool
+	v.old, exists = tx.Get(id)
+	rq.created = !exists
+	if exists {
+		id = v.old.ID // keeps the casing of creation
+	} else if err := mayCreate(tx, id, kind); err != nil {
+		return update{}, err
+	}
+	v.next, err = kind.Write(&resource.Write{
+		Tx: tx, ID: id, Old: v.old, Body: body, Patch: patch, Proof: proof, Caller: rq.caller.ObjectID, Now: rq.now,
+		Authorize: func(action string, scope resource.ID) error { return h.authorizeToo(rq, action, scope) },
 	})
-	return next, old, err
+	return v, err
 }
 
-// remove serves DELETE. What is not there is deleted already: 204.
-func (h *Handler) remove(rq *request, kind *resource.Kind, id resource.ID) error {
-	if err := h.authorize(rq, kind.Type+"/delete", id); err != nil {
+func mayCreate(tx resource.Tx, id resource.ID, kind *resource.Kind) error {
+	if err := requireParent(tx, id); err != nil {
 		return err
 	}
-	var existed bool
-	err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
-		if err := h.find(tx, id, false); err != nil {
-			return err
-		}
-		var r *resource.Resource
-		if r, existed = tx.Get(id); !existed {
-			return nil
-		}
-		if err := kind.Delete(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r); err != nil {
-			return err
-		}
-		for _, a := range tx.List(resource.TypeRoleAssignment, r.ID) {
-			tx.Delete(a.ID) // or it would apply to a later resource of the same name
-		}
-		tx.Delete(r.ID)
-		return nil
-	})
-	if err != nil {
+	switch {
+	case kind.Service:
+		return resource.Invalid("A resource of type '%s' is created by the service on behalf of a partner; '%s' does not exist.", kind.Type, id.Name())
+	case kind.Names != nil && !kind.Names.MatchString(id.Name()):
+		return resource.Invalid("The name '%s' of the resource of type '%s' is invalid: it must consist of %s.", id.Name(), kind.Type, kind.NameRule)
+	}
+	return nil
+}
+
+// remove serves DELETE. What is not there is deleted already: 204. A resource
+// that takes very much along goes in several transactions; cut short, it is
+// left with less, and deleting it again goes on.
+func (h *Handler) remove(rq *request, a address) error {
+	if err := h.authorize(rq, a.action("delete"), a.id); err != nil {
 		return err
+	}
+	rq.concerns(a.id, a.id)
+	existed := false
+	for gone := false; !gone; {
+		found := false
+		err := h.commit(rq, func(tx resource.Tx) error {
+			found, gone = false, true
+			if err := h.find(tx, a.id); err != nil {
+				return err
+			}
+			id, kind, ok := h.locate(tx, a)
+			if !ok {
+				return nil
+			}
+			r, ok := tx.Get(id)
+			if !ok {
+				return nil
+			}
+			found = true
+			h.note(rq, tx, a, r)
+			var err error
+			gone, err = kind.Remove(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		existed = existed || found
 	}
 	status := http.StatusNoContent
 	if existed {
-		status = kind.Status.DeleteStatus()
+		status = a.kind.Status.DeleteStatus()
 	}
 	rq.out.WriteHeader(status)
 	return nil
 }
 
 // act serves POST.
-func (h *Handler) act(rq *request, kind *resource.Kind, id resource.ID) error {
-	if err := checkPlace(kind, id); err != nil {
-		return err
-	}
-	name := strings.ToLower(rq.path.Tail)
-	action, ok := kind.Actions[name]
+func (h *Handler) act(rq *request, a address) error {
+	name := rq.path.Tail
+	action, ok := a.kind.Actions[strings.ToLower(name)]
 	if !ok {
-		return resource.Errorf(resource.InvalidResourceType, "A resource of type '%s' has no action '%s'.", kind.Type, rq.path.Tail)
+		return resource.Errorf(resource.InvalidResourceType, "A resource of type '%s' has no action '%s'.", a.kind.Type, name)
 	}
-	if err := h.authorize(rq, kind.Type+"/"+rq.path.Tail+"/action", id); err != nil {
+	if err := h.authorize(rq, a.action(name+"/action"), a.id); err != nil {
 		return err
 	}
+	rq.concerns(a.id, a.id)
 	body, err := rq.body()
 	if err != nil {
 		return err
 	}
-	var answer any
+	var (
+		answer any
+		after  *resource.Resource
+		kind   *resource.Kind
+		shown  resource.ID
+	)
 	run := func(tx resource.Tx) error {
-		if err := h.find(tx, id, false); err != nil {
+		if after, kind, err = h.look(tx, a); err != nil {
 			return err
 		}
-		r, ok := tx.Get(id)
-		if !ok {
-			return notFound(id)
+		h.note(rq, tx, a, after)
+		answer, err = action.Do(&resource.Call{Tx: tx, Resource: after, Body: body, Caller: rq.caller.ObjectID, Now: rq.now})
+		if err != nil {
+			return err
 		}
-		answer, err = action.Do(&resource.Call{Tx: tx, Resource: r, Body: body, Caller: rq.caller.ObjectID, Now: rq.now})
-		return err
+		if r, ok := tx.Get(after.ID); ok {
+			after = r
+		}
+		shown = h.shown(tx, a, after)
+		return nil
 	}
 	if action.Reads {
 		err = run(readOnly{h.Store})
 	} else {
-		err = h.Store.Commit(rq.http.Context(), run)
+		err = h.commit(rq, run)
 	}
 	if err != nil {
 		return err
@@ -280,11 +282,7 @@ func (h *Handler) act(rq *request, kind *resource.Kind, id resource.ID) error {
 		writeJSON(rq.out, http.StatusOK, answer)
 		return nil
 	}
-	r, ok := h.Store.Get(id)
-	if !ok {
-		return notFound(id)
-	}
-	return h.respond(rq, kind, r, http.StatusOK)
+	return h.respond(rq, kind, after, shown, http.StatusOK)
 }
 
 func (h *Handler) methodNotAllowed(rq *request, allow string) error {

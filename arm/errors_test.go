@@ -35,7 +35,7 @@ func TestErrorsOfARM(t *testing.T) {
 		"under a resource":      {"GET", topic + provider + "/partnerTopics/pt1", ``, 404, "InvalidResourceType", nil},
 		"list under a resource": {"GET", topic + provider + "/partnerTopics", ``, 404, "InvalidResourceType", nil},
 		"list at the root":      {"GET", provider + "/partnerTopics", ``, 404, "InvalidResourceType", nil},
-		"nested without parent": {"GET", customerRG + provider + "/eventSubscriptions", ``, 404, "InvalidResourceType", nil},
+		"nested without parent": {"GET", customerRG + provider + "/channels", ``, 404, "InvalidResourceType", nil},
 		// Not a request about the partner topic, however little stands behind it.
 		"provider after it":    {"DELETE", topic + provider, ``, 404, "InvalidResourceType", nil},
 		"subscription id":      {"GET", "/subscriptions/mine/resourceGroups/x", ``, 400, "InvalidSubscriptionId", []string{"'mine'"}},

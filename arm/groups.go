@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -93,9 +92,12 @@ func (h *Handler) writeGroup(rq *request, id resource.ID) error {
 	}
 	status := http.StatusOK
 	var written *resource.Resource
-	err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+	err = h.commit(rq, func(tx resource.Tx) error {
 		status = http.StatusOK
 		old, exists := tx.Get(id)
+		if rq.created = !exists; exists {
+			rq.concerns(old.ID, old.ID)
+		}
 		location := resource.NormalLocation(body.Location)
 		patch := rq.http.Method == http.MethodPatch
 		switch {
@@ -133,51 +135,49 @@ const deletionChunk = 100
 // group itself. A group with very many resources takes several transactions;
 // cut short, it is left with fewer resources, and deleting it again goes on.
 func (h *Handler) deleteGroup(rq *request, id resource.ID) error {
-	for {
-		gone := false
-		err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+	for gone := false; !gone; {
+		err := h.commit(rq, func(tx resource.Tx) error {
 			group, ok := tx.Get(id)
 			if !ok {
 				return groupNotFound(id)
 			}
-			removed, err := h.emptyGroup(rq, tx, id)
-			if err != nil {
+			rq.concerns(group.ID, group.ID)
+			var err error
+			if gone, err = h.emptyGroup(rq, tx, id); err != nil || !gone {
 				return err
 			}
-			if gone = removed < deletionChunk; gone {
-				for _, a := range tx.List(resource.TypeRoleAssignment, id) {
-					tx.Delete(a.ID)
-				}
-				tx.Delete(group.ID)
+			for _, a := range tx.List(resource.TypeRoleAssignment, id) {
+				tx.Delete(a.ID)
 			}
+			tx.Delete(group.ID)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if gone {
-			rq.out.WriteHeader(http.StatusOK)
-			return nil
-		}
 	}
+	rq.out.WriteHeader(http.StatusOK)
+	return nil
 }
 
-func (h *Handler) emptyGroup(rq *request, tx resource.Tx, id resource.ID) (removed int, err error) {
-	for _, typ := range eventgrid.DeletionOrder {
+// emptyGroup reports whether it got everything out of the group.
+func (h *Handler) emptyGroup(rq *request, tx resource.Tx, id resource.ID) (bool, error) {
+	removed := 0
+	for _, typ := range h.deletionOrder {
 		kind := h.kinds[strings.ToLower(typ)]
 		for _, r := range tx.List(typ, id) {
 			if removed == deletionChunk {
-				return removed, nil
+				return false, nil
 			}
 			if _, ok := tx.Get(r.ID); !ok {
 				continue // gone along with another
 			}
-			if err := kind.Delete(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r); err != nil {
-				return removed, err
+			done, err := kind.Remove(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r)
+			if err != nil || !done {
+				return false, err
 			}
-			tx.Delete(r.ID)
 			removed++
 		}
 	}
-	return removed, nil
+	return true, nil
 }

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
@@ -42,24 +45,40 @@ type Handler struct {
 	DefaultBase string
 	// PublishDomain makes endpoints host-style; optional.
 	PublishDomain string
-	Now           func() time.Time
-	Logger        *slog.Logger
+	// Activity is told of every operation that has ended; optional.
+	Activity *activity.Emitter
+	// ClientIP returns the address that a request comes from, through proxies as
+	// far as they are trusted; without it, that of the connection counts.
+	ClientIP func(*http.Request) string
+	Now      func() time.Time
+	Logger   *slog.Logger
 
-	kinds  map[string]*resource.Kind // by lower-case type
-	routes []route                   // what no kind of Event Grid declares: ARM's own
+	kinds         map[string]*resource.Kind // those that are stored, by lower-case type
+	extensions    map[string]*resource.Kind // other ways to what is stored, likewise
+	deletionOrder []string                  // of the types of kinds
+	routes        []route                   // what no kind of Event Grid declares: ARM's own
 }
 
 // maxBody bounds a management request. The largest real bodies are channels
 // with many event types.
 const maxBody = 4 << 20
 
+// maxPath bounds the path of a request, and so the ids that are stored: taking
+// apart an id of many extensions costs the square of its length.
+const maxPath = 8 << 10
+
 // Init builds the routing table; it must be called once before the first
 // request.
 func (h *Handler) Init() {
-	h.kinds = make(map[string]*resource.Kind)
-	for _, k := range h.Rules.Kinds() {
+	h.kinds, h.extensions = make(map[string]*resource.Kind), make(map[string]*resource.Kind)
+	kinds := h.Rules.Kinds()
+	for _, k := range kinds {
 		h.kinds[strings.ToLower(k.Type)] = k
 	}
+	for _, k := range extensionKinds(h.kinds[strings.ToLower(eventgrid.TypeTopicEventSubscription)]) {
+		h.extensions[strings.ToLower(k.Type)] = k
+	}
+	h.deletionOrder = resource.DeletionOrder(kinds)
 	h.routes = h.fixedRoutes()
 }
 
@@ -83,10 +102,14 @@ type request struct {
 	caller  access.Claims
 	now     time.Time
 
-	// What was decided, for the audit line.
-	action string
-	scope  resource.ID
-	id     string // x-ms-request-id
+	id string // x-ms-request-id
+
+	// What was decided, for the audit line and the event.
+	action  string
+	scope   resource.ID
+	grant   access.Grant
+	allowed bool
+	operation
 }
 
 func (rq *request) view(h *Handler) resource.View {
@@ -108,7 +131,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		h.fail(rq, err)
 	}
-	h.audit(rq, recorder.status, err, h.Now().Sub(start))
+	end := h.Now()
+	h.audit(rq, recorder.status, err, end.Sub(start))
+	h.tell(rq, err, end)
 }
 
 func (h *Handler) serve(rq *request) error {
@@ -118,6 +143,12 @@ func (h *Handler) serve(rq *request) error {
 	var err error
 	if rq.caller, err = h.authenticate(rq); err != nil {
 		return err
+	}
+	switch p := rq.http.URL.Path; {
+	case len(p) > maxPath:
+		return resource.Invalid("The request path has %d bytes; at most %d are allowed.", len(p), maxPath)
+	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
+		return resource.Invalid("The request path is not plain text: it holds control characters, or bytes that are not UTF-8.")
 	}
 	// URL.Path is decoded, so a scope sent with escaped slashes looks like any.
 	if rq.path, err = resource.ParsePath(rq.http.URL.Path); err != nil {
@@ -179,7 +210,7 @@ func (h *Handler) audit(rq *request, status int, err error, took time.Duration) 
 	}
 	attrs := []any{
 		"principal", rq.caller.ObjectID, "client", rq.caller.AppID, "method", rq.http.Method, "path", rq.http.URL.Path,
-		"action", rq.action, "status", status, "remote", rq.http.RemoteAddr, "request", rq.id, "took", took,
+		"action", rq.action, "status", status, "address", h.clientIP(rq.http), "remote", rq.http.RemoteAddr, "request", rq.id, "took", took,
 	}
 	if e, ok := errors.AsType[*resource.Error](err); ok {
 		attrs = append(attrs, "code", e.Code)

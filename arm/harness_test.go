@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/access"
+	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
@@ -50,6 +51,7 @@ type fixture struct {
 	t       testing.TB
 	store   *memoryStore
 	hooks   *fakeHooks
+	told    *eventLog
 	now     time.Time
 	objects map[string]string // object ids by name
 }
@@ -67,10 +69,11 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.store = &memoryStore{all: memory{}, authorizer: &access.Authorizer{}}
+	f.store = &memoryStore{all: memory{}, authorizer: &access.Authorizer{}, sources: &activity.Sources{}}
+	f.told = &eventLog{}
 	f.Handler = &Handler{
 		Store: f.store, Tokens: tokens, Authorizer: f.store.authorizer, Tenant: tenant,
-		Rules: &eventgrid.Rules{Webhooks: f.hooks, Validations: eventgrid.NewValidations()},
+		Rules: &eventgrid.Rules{Webhooks: f.hooks, Validations: eventgrid.NewValidations(), Deliveries: f.hooks},
 		Principal: func(id string) (access.ServicePrincipal, bool) {
 			for _, known := range f.objects {
 				if strings.EqualFold(known, id) {
@@ -81,6 +84,9 @@ func newFixture(t testing.TB) *fixture {
 		},
 		Base: func(r *http.Request) (string, bool) {
 			return base, r.Host == "arm.example:8443"
+		},
+		Activity: &activity.Emitter{
+			Sources: f.store.sources, Log: f.told, Tenant: tenant, Logger: slog.New(slog.DiscardHandler), Lost: f.told,
 		},
 		DefaultBase: "https://fallback.example", Now: func() time.Time { return f.now }, Logger: slog.New(slog.DiscardHandler),
 	}
@@ -252,6 +258,7 @@ func (a *answer) names() []string {
 // of a failed transaction is seen, roles are current when Commit returns.
 type memoryStore struct {
 	authorizer *access.Authorizer
+	sources    *activity.Sources
 	mu         sync.RWMutex // protects all, which is replaced and never changed
 	all        memory
 	fail       error // of the next commits
@@ -294,6 +301,7 @@ func (s *memoryStore) set(r *resource.Resource) {
 }
 
 func (s *memoryStore) replace(next memory) {
+	before := s.all
 	s.all = next
 	var roles []access.Assignment
 	for _, r := range next.List(resource.TypeRoleAssignment, resource.ID{}) {
@@ -302,6 +310,16 @@ func (s *memoryStore) replace(next memory) {
 		}
 	}
 	s.authorizer.Set(roles, nil)
+	for _, r := range before.List(eventgrid.TypeSystemTopic, resource.ID{}) {
+		if _, ok := next.Get(r.ID); !ok {
+			s.sources.Remove(r.UID)
+		}
+	}
+	for _, r := range next.List(eventgrid.TypeSystemTopic, resource.ID{}) {
+		if strings.HasPrefix(eventgrid.TopicTypeName(next, r), "Microsoft.Resources.") {
+			s.sources.Set(eventgrid.SourceOf(next, r), r.UID, r.ID.String())
+		}
+	}
 }
 
 type memory map[string]*resource.Resource
@@ -323,12 +341,21 @@ func (m memory) List(typ string, scope resource.ID) []*resource.Resource {
 type fakeHooks struct {
 	granted bool
 	fail    error
+	mu      sync.Mutex // protects asked
 	asked   []eventgrid.Handshake
+	during  func() // the handshake
 }
 
 func (*fakeHooks) Check(string) error { return nil }
 
+func (*fakeHooks) Status(resource.UID) (any, bool) { return map[string]string{"state": "fine"}, true }
+
 func (h *fakeHooks) Handshake(_ context.Context, hs eventgrid.Handshake) (bool, error) {
+	h.mu.Lock()
 	h.asked = append(h.asked, hs)
+	h.mu.Unlock()
+	if h.during != nil {
+		h.during()
+	}
 	return h.granted, h.fail
 }

@@ -25,14 +25,14 @@ type page struct {
 func (h *Handler) list(rq *request, kind *resource.Kind) error {
 	scope := rq.path.ID
 	nested := strings.Count(kind.Type, "/") > 1
-	if scope.Subscription == "" || nested != (len(scope.Types) > 0) {
+	if kind.Place == resource.Extension || scope.Subscription == "" || nested != (len(scope.Types) > 0) {
 		return resource.Errorf(resource.InvalidResourceType, "Resources of type '%s' cannot be listed at '%s'.", kind.Type, scope)
 	}
 	if err := h.authorize(rq, kind.Type+"/read", scope); err != nil {
 		return err
 	}
 	tx := readOnly{h.Store}
-	if err := h.find(tx, scope, false); err != nil {
+	if err := h.find(tx, scope); err != nil {
 		return err
 	}
 	if nested {
@@ -41,7 +41,7 @@ func (h *Handler) list(rq *request, kind *resource.Kind) error {
 		}
 	}
 	resources := h.Store.List(kind.Type, scope)
-	return h.page(rq, resources, func(r *resource.Resource) (any, error) { return h.present(rq, kind, r) })
+	return h.page(rq, resources, func(r *resource.Resource) (any, error) { return h.present(rq, kind, r, resource.ID{}) })
 }
 
 // page answers with one page of resources: filtered by name, cut at $top, with

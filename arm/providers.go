@@ -1,9 +1,9 @@
 package arm
 
 import (
+	"maps"
 	"net/http"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/intertie/intertie/eventgrid"
@@ -77,7 +77,7 @@ func (h *Handler) register(rq *request, ns string, on bool) error {
 		return err
 	}
 	var after *eventgrid.Subscription
-	err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+	err := h.commit(rq, func(tx resource.Tx) error {
 		r, ok := tx.Get(id)
 		if !ok {
 			return resource.Errorf(resource.SubscriptionNotFound, "The subscription '%s' could not be found.", id.Subscription)
@@ -142,18 +142,15 @@ func (h *Handler) presentProvider(rq *request, ns string, in *eventgrid.Subscrip
 // resourceTypes lists the kinds with their api-versions, newest first: generic
 // clients take the first one that is not a preview.
 func (h *Handler) resourceTypes() []any {
-	var names []string
-	for name := range h.kinds {
-		names = append(names, name)
-	}
-	sort.Strings(names)
+	all := maps.Clone(h.kinds)
+	maps.Copy(all, h.extensions)
 	var locations []string
 	for _, l := range h.regionList() {
 		locations = append(locations, l[1])
 	}
 	out := []any{}
-	for _, name := range names {
-		k := h.kinds[name]
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		k := all[name]
 		versions := slices.Clone(k.Versions)
 		slices.Reverse(versions)
 		_, short, _ := strings.Cut(k.Type, "/")

@@ -20,6 +20,23 @@ type envelope struct {
 	Identity   json.RawMessage `json:"identity,omitempty"`
 	SystemData *systemData     `json:"systemData"`
 	Properties any             `json:"properties"`
+
+	extra map[string]json.RawMessage
+}
+
+// MarshalJSON implements [json.Marshaler]: it adds the members that only some
+// kinds have.
+func (e envelope) MarshalJSON() ([]byte, error) {
+	type plain envelope
+	data, err := json.Marshal(plain(e))
+	if err != nil || len(e.extra) == 0 {
+		return data, err
+	}
+	more, err := json.Marshal(e.extra)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(data[:len(data)-1], ','), more[1:]...), nil
 }
 
 // tagMap is written as null when it is empty.
@@ -42,16 +59,23 @@ type systemData struct {
 	LastModifiedAt     resource.Time `json:"lastModifiedAt"`
 }
 
-// present turns a stored resource into what the client sees. The creator is
-// shown only within the same side: a partner topic is made by the partner, and
-// its object id is none of the customer's business.
-func (h *Handler) present(rq *request, kind *resource.Kind, r *resource.Resource) (envelope, error) {
-	properties, err := kind.Present(r, rq.view(h))
+// present turns a stored resource into what the client sees at the given id; a
+// zero one is the resource's own. The creator is shown only within the same side:
+// a partner topic is made by the partner, and its object id is none of the
+// customer's business.
+func (h *Handler) present(rq *request, kind *resource.Kind, r *resource.Resource, id resource.ID) (envelope, error) {
+	view, typ := rq.view(h), r.Type
+	if id.IsRoot() {
+		id = r.ID
+	} else {
+		view.Route, typ = id, id.Type()
+	}
+	properties, err := kind.Present(r, view)
 	if err != nil {
 		return envelope{}, err
 	}
 	e := envelope{
-		ID: r.ID.String(), Name: r.ID.Name(), Type: r.Type, Location: r.Location, Identity: r.Identity, Properties: properties,
+		ID: id.String(), Name: id.Name(), Type: typ, Location: r.Location, Identity: r.Identity, Properties: properties, extra: r.Extra,
 	}
 	if kind.Tracked {
 		tags := tagMap(r.Tags)
@@ -69,8 +93,8 @@ func (h *Handler) present(rq *request, kind *resource.Kind, r *resource.Resource
 // respond answers with a resource. One that is not finished gets the header by
 // which clients follow it; everything else is done when the answer is sent, so
 // clients stop after one request.
-func (h *Handler) respond(rq *request, kind *resource.Kind, r *resource.Resource, status int) error {
-	e, err := h.present(rq, kind, r)
+func (h *Handler) respond(rq *request, kind *resource.Kind, r *resource.Resource, id resource.ID, status int) error {
+	e, err := h.present(rq, kind, r, id)
 	if err != nil {
 		return err
 	}
@@ -134,10 +158,17 @@ func decodeBody(raw []byte, flat bool) (resource.Body, error) {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return resource.Body{}, badBody(err.Error())
 	}
+	var extra map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &extra); err != nil {
+		return resource.Body{}, badBody(err.Error())
+	}
+	for _, known := range []string{"location", "tags", "identity", "properties"} {
+		delete(extra, known)
+	}
 	if p := b.Properties; len(p) > 0 && p[0] != '{' && string(p) != "null" {
 		return resource.Body{}, badBody("'properties' is not a JSON object")
 	}
-	body := resource.Body{Location: b.Location, Properties: b.Properties}
+	body := resource.Body{Location: b.Location, Properties: b.Properties, Extra: extra}
 	if string(b.Identity) != "null" {
 		body.Identity = b.Identity
 	}

@@ -186,6 +186,7 @@ func (h *Handler) serveRoleAssignment(rq *request) error {
 	if err := h.authorize(rq, resource.TypeRoleAssignment+"/"+verb, scope); err != nil {
 		return err
 	}
+	rq.concerns(id, id)
 	if scope.Subscription != "" {
 		if _, err := h.findSubscription(scope); err != nil {
 			return err
@@ -220,8 +221,8 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 	}
 	status := http.StatusCreated
 	var written *resource.Resource
-	err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
-		status = http.StatusCreated
+	err = h.commit(rq, func(tx resource.Tx) error {
+		status, rq.created = http.StatusCreated, true
 		if err := checkScope(tx, id.Scope()); err != nil {
 			return err
 		}
@@ -236,9 +237,10 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 			same := strings.EqualFold(p.PrincipalID, next.PrincipalID) && roleGUID(p.RoleDefinitionID) == roleGUID(next.RoleDefinitionID)
 			switch {
 			case other.ID.Equal(id) && same:
-				status, written = http.StatusOK, other
+				status, written, rq.created = http.StatusOK, other, false
 				return nil
 			case other.ID.Equal(id):
+				rq.created = false
 				return resource.Errorf(resource.RoleAssignmentFixed, "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.")
 			case same:
 				return resource.Errorf(resource.RoleAssignmentExists, "The role assignment already exists.")
@@ -317,7 +319,7 @@ func roleGUID(id string) string {
 
 func (h *Handler) deleteRoleAssignment(rq *request, id resource.ID) error {
 	var removed *resource.Resource
-	err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+	err := h.commit(rq, func(tx resource.Tx) error {
 		removed, _ = tx.Get(id)
 		tx.Delete(id)
 		return nil

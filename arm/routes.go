@@ -32,6 +32,7 @@ func (h *Handler) fixedRoutes() []route {
 	collection := func(types ...string) func(*request) bool {
 		return func(rq *request) bool { return rq.path.Beyond && anyFold(rq.path.Namespace+"/"+rq.path.Tail, types...) }
 	}
+	atTenant := func(rq *request) bool { return rq.path.ID.Subscription == "" && !rq.path.Beyond }
 	provider := func(rq *request) bool {
 		return (subscription(rq) || root(rq)) && rq.path.Namespace != "" && anyFold(rq.path.Tail, "", "register", "unregister")
 	}
@@ -49,6 +50,12 @@ func (h *Handler) fixedRoutes() []route {
 		{collection(typeRoleDefinition), h.listRoleDefinitions},
 		{typed(resource.TypeRoleAssignment), h.serveRoleAssignment},
 		{collection(resource.TypeRoleAssignment), h.listRoleAssignments},
+		{func(rq *request) bool { return root(rq) && collection(typeTopicType)(rq) }, h.listTopicTypes},
+		{func(rq *request) bool { return atTenant(rq) && typed(typeTopicType)(rq) }, h.getTopicType},
+		{func(rq *request) bool {
+			return atTenant(rq) && anyFold(rq.path.ID.Type(), typeTopicType) && anyFold(rq.path.Tail, "eventTypes")
+		}, h.listEventTypesOfTopicType},
+		{collection(typeEventType), h.listEventTypes},
 		{typed(eventgrid.Namespace+"/locations/operationsStatus", eventgrid.Namespace+"/locations/operationResults"), h.getOperation},
 	}
 }
@@ -106,43 +113,4 @@ func (h *Handler) getMetadata(rq *request) error {
 		"suffixes": map[string]any{},
 	}})
 	return nil
-}
-
-// getOperation answers a poll. The operation id is the resource's own identity,
-// so its state is always at hand, also after a restart.
-func (h *Handler) getOperation(rq *request) error {
-	if err := h.only(rq, http.MethodGet); err != nil {
-		return err
-	}
-	name := rq.path.ID.Name()
-	missing := resource.Errorf(resource.NotFound, "The operation '%s' does not exist.", name)
-	uid, err := resource.ParseUID(name)
-	if err != nil {
-		return missing
-	}
-	for _, r := range h.Store.List("", resource.SubscriptionID(rq.path.ID.Subscription)) {
-		if r.UID != uid {
-			continue
-		}
-		// A foreign operation does not exist: 403 would tell that it does.
-		if h.authorize(rq, r.Type+"/read", r.ID) != nil {
-			return missing
-		}
-		status := map[string]any{"id": rq.base + rq.http.URL.RequestURI(), "name": uid.String(), "status": "InProgress"}
-		switch state := finalStates[provisioningState(r)]; state {
-		case "":
-			rq.out.Header().Set("Retry-After", "1")
-		case "Failed":
-			status["status"] = state
-			status["error"] = errorObject{
-				Code: "ResourceOperationFailure", Message: "The resource operation completed with terminal provisioning state 'Failed'.",
-				Details: []errorObject{{Code: resource.URLValidation, Message: "The endpoint did not validate within the time allowed. For more details, visit https://aka.ms/esvalidation."}},
-			}
-		default:
-			status["status"] = state
-		}
-		writeJSON(rq.out, http.StatusOK, status)
-		return nil
-	}
-	return missing
 }

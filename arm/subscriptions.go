@@ -190,7 +190,7 @@ func (h *Handler) serveAlias(rq *request) error {
 	}
 	status := http.StatusOK
 	var made *resource.Resource
-	err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+	err := h.commit(rq, func(tx resource.Tx) error {
 		var ok bool
 		if made, ok = tx.Get(id); ok {
 			return nil

@@ -1,6 +1,12 @@
 package arm
 
-import "github.com/intertie/intertie/resource"
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/intertie/intertie/resource"
+)
 
 // readOnly is the view of a request that changes nothing.
 type readOnly struct{ store Store }
@@ -19,8 +25,48 @@ func (readOnly) Put(r *resource.Resource) {
 // Delete panics, as Put does.
 func (readOnly) Delete(id resource.ID) { panic("arm: delete in a reading action on " + id.String()) }
 
-// draftTx is the transaction of a dry run: its writes go nowhere.
-type draftTx struct{ readOnly }
+// draft is the transaction of a dry run: it shows its own writes, and they go
+// nowhere.
+type draft struct {
+	store  Store
+	writes map[string]*resource.Resource // by key; nil: deleted
+}
 
-func (draftTx) Put(*resource.Resource) {}
-func (draftTx) Delete(resource.ID)     {}
+func newDraft(store Store) *draft {
+	return &draft{store: store, writes: make(map[string]*resource.Resource)}
+}
+
+// Get implements [resource.Tx], as do the others.
+func (d *draft) Get(id resource.ID) (*resource.Resource, bool) {
+	if r, ok := d.writes[id.Key()]; ok {
+		return r, r != nil
+	}
+	return d.store.Get(id)
+}
+
+func (d *draft) List(typ string, scope resource.ID) []*resource.Resource {
+	all := d.store.List(typ, scope)
+	if len(d.writes) == 0 {
+		return all
+	}
+	var out []*resource.Resource
+	for _, r := range all {
+		if _, changed := d.writes[r.ID.Key()]; !changed {
+			out = append(out, r)
+		}
+	}
+	for _, r := range d.writes {
+		if r != nil && within(r.ID, scope) && (typ == "" || strings.EqualFold(typ, r.Type)) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, byID)
+	return out
+}
+
+// byID is the order of lists.
+func byID(a, b *resource.Resource) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) }
+
+func (d *draft) Put(r *resource.Resource) { d.writes[r.ID.Key()] = r }
+
+func (d *draft) Delete(id resource.ID) { d.writes[id.Key()] = nil }

@@ -35,13 +35,13 @@ func (h *Handler) confirmValidation(rq *request) error {
 	confirmed := false
 	if err == nil {
 		// A look first: strangers' guesses must not queue up with real writes.
-		confirmed, err = eventgrid.ConfirmStored(&draftTx{readOnly{h.Store}}, id, code, token, rq.now)
+		confirmed, err = eventgrid.ConfirmStored(newDraft(h.Store), id, code, token, rq.now)
 		if err != nil {
 			return err
 		}
 	}
 	if confirmed {
-		err = h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+		err = h.commit(rq, func(tx resource.Tx) error {
 			var err error
 			confirmed, err = eventgrid.ConfirmStored(tx, id, code, token, rq.now)
 			return err
@@ -49,6 +49,10 @@ func (h *Handler) confirmValidation(rq *request) error {
 		if err != nil {
 			return err
 		}
+	}
+	if h.Activity != nil {
+		// The write that asked for the consent ends here, long after its request.
+		h.Activity.Service(rq.http.Context(), rq.changes, rq.now)
 	}
 	if !confirmed {
 		return resource.Invalid("This validation link is not valid, or its time has passed. Create or update the event subscription to get a new one.")

@@ -65,6 +65,8 @@ const (
 func channelKind() *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: TypeChannel, Names: namePattern, NameRule: nameRule, Versions: channelVersions,
+		// Deleting the partner topic takes the channel along, and needs no grant.
+		After: []string{TypePartnerTopic},
 	}, resource.Hooks[Channel]{
 		Prepare: prepareChannel,
 		Delete:  deleteChannel,

@@ -183,8 +183,8 @@ func TestConsentThatDoesNotCome(t *testing.T) {
 			}
 			w.hooks.granted = false
 			w.must(w.put(subscriptionID, withURL(newURL)))
-			deadline := Due(w.get(subscriptionID))
-			if want := w.now.Add(ValidationWindow); !deadline.Equal(want) {
+			deadline := w.rules.Due(w.get(subscriptionID))
+			if want := w.now.Add(validationWindow); !deadline.Equal(want) {
 				t.Errorf("due %v, want %v", deadline, want)
 			}
 			w.now = deadline.Add(-time.Second)
@@ -196,7 +196,7 @@ func TestConsentThatDoesNotCome(t *testing.T) {
 			if w.follow(w.lastAsked()) {
 				t.Error("the link works after its time")
 			}
-			if at := Due(w.get(subscriptionID)); !at.IsZero() {
+			if at := w.rules.Due(w.get(subscriptionID)); !at.IsZero() {
 				t.Errorf("due again at %v", at)
 			}
 			w.hooks.granted = true
@@ -210,7 +210,7 @@ func TestTheLinkIsVoidAfterItsTimeEvenBeforeAnybodyNoticed(t *testing.T) {
 	w := newWorld(t).withChannel()
 	w.hooks.granted = false
 	w.must(w.put(subscriptionID, withURL(oldURL)))
-	w.now = w.now.Add(ValidationWindow + time.Second)
+	w.now = w.now.Add(validationWindow + time.Second)
 	if w.follow(w.lastAsked()) {
 		t.Error("the link works")
 	}
@@ -238,7 +238,7 @@ func TestUnreadablePendingConsent(t *testing.T) {
 	r.Secret(secretValidation, "{")
 	r.Properties = json.RawMessage(strings.Replace(string(r.Properties), Succeeded, AwaitingManualAction, 1))
 	w.all.Put(r)
-	if at := Due(r); !at.IsZero() {
+	if at := w.rules.Due(r); !at.IsZero() {
 		t.Errorf("due %v", at)
 	}
 	if w.follow(Handshake{SubscriptionID: subscriptionID.String()}) {

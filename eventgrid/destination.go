@@ -1,8 +1,8 @@
 package eventgrid
 
 import (
-	"encoding/json"
 	"net/url"
+	"regexp"
 
 	"github.com/intertie/intertie/resource"
 )
@@ -40,7 +40,7 @@ type Destination struct {
 func (d *Destination) UnmarshalJSON(data []byte) error {
 	type plain Destination
 	var fresh plain
-	if err := json.Unmarshal(data, &fresh); err != nil {
+	if err := resource.DecodeMember("destination", data, &fresh); err != nil {
 		return err
 	}
 	*d = Destination(fresh)
@@ -50,14 +50,14 @@ func (d *Destination) UnmarshalJSON(data []byte) error {
 // WebHookDestination is the properties of a webhook destination.
 type WebHookDestination struct {
 	// EndpointURL is write-only: it moves into the secrets and reads show null.
-	EndpointURL       *string            `json:"endpointUrl"`
-	EndpointBaseURL   string             `json:"endpointBaseUrl,omitempty"`
-	MaxEvents         int                `json:"maxEventsPerBatch"`
-	PreferredKB       int                `json:"preferredBatchSizeInKilobytes"`
-	TenantID          string             `json:"azureActiveDirectoryTenantId,omitempty"`
-	ApplicationID     string             `json:"azureActiveDirectoryApplicationIdOrUri,omitempty"`
-	Attributes        resource.List[any] `json:"deliveryAttributeMappings,omitempty"`
-	MinimumTLSVersion TLSVersion         `json:"minimumTlsVersionAllowed,omitempty"`
+	EndpointURL       *string     `json:"endpointUrl"`
+	EndpointBaseURL   string      `json:"endpointBaseUrl,omitempty"`
+	MaxEvents         int         `json:"maxEventsPerBatch"`
+	PreferredKB       int         `json:"preferredBatchSizeInKilobytes"`
+	TenantID          string      `json:"azureActiveDirectoryTenantId,omitempty"`
+	ApplicationID     string      `json:"azureActiveDirectoryApplicationIdOrUri,omitempty"`
+	Attributes        []Attribute `json:"deliveryAttributeMappings,omitempty"`
+	MinimumTLSVersion TLSVersion  `json:"minimumTlsVersionAllowed,omitempty"`
 }
 
 // Azure's defaults: one event per request.
@@ -84,7 +84,7 @@ func (r *Rules) prepareWebHook(res *resource.Resource, d *Destination) error {
 		return resource.Invalid("Invalid event subscription request: the destination needs 'endpointType' and 'properties'.")
 	}
 	p := d.Properties
-	if err := p.checkOffered(); err != nil {
+	if err := p.check(); err != nil {
 		return err
 	}
 	raw := res.Secrets[SecretEndpointURL]
@@ -105,11 +105,20 @@ func (r *Rules) prepareWebHook(res *resource.Resource, d *Destination) error {
 	u.RawQuery, u.Fragment, u.User = "", "", nil
 	p.EndpointBaseURL = u.String()
 	res.Secret(SecretEndpointURL, raw)
-	return nil
+	return prepareAttributes(res, p)
 }
 
-// checkOffered refuses what would otherwise be silently ignored.
-func (p *WebHookDestination) checkOffered() error {
+// Limits of output batching.
+const (
+	maxBatchEvents = 5000
+	maxBatchKB     = 1024
+)
+
+// tenantPattern admits a GUID or a domain name; it becomes part of a URL.
+var tenantPattern = regexp.MustCompile(`^[a-zA-Z0-9][-.a-zA-Z0-9]{0,254}$`)
+
+// check fills in and checks what does not touch secrets.
+func (p *WebHookDestination) check() error {
 	if p.MaxEvents == 0 {
 		p.MaxEvents = defaultMaxEvents
 	}
@@ -117,16 +126,20 @@ func (p *WebHookDestination) checkOffered() error {
 		p.PreferredKB = defaultPreferredKB
 	}
 	switch {
-	case p.MaxEvents < 1 || p.MaxEvents > 5000:
-		return resource.Invalid("Invalid event subscription request: maxEventsPerBatch is %d; it must lie between 1 and 5000.", p.MaxEvents)
-	case p.PreferredKB < 1 || p.PreferredKB > 1024:
-		return resource.Invalid("Invalid event subscription request: preferredBatchSizeInKilobytes is %d; it must lie between 1 and 1024.", p.PreferredKB)
-	case p.MaxEvents > defaultMaxEvents || p.PreferredKB > defaultPreferredKB:
-		return resource.Invalid("Invalid event subscription request: output batching is not offered by this server yet; leave maxEventsPerBatch and preferredBatchSizeInKilobytes at %d and %d.", defaultMaxEvents, defaultPreferredKB)
-	case len(p.Attributes) > 0:
-		return resource.Invalid("Invalid event subscription request: deliveryAttributeMappings are not offered by this server yet.")
-	case p.TenantID != "" || p.ApplicationID != "":
-		return resource.Invalid("Invalid event subscription request: webhooks protected by Microsoft Entra are not offered by this server yet.")
+	case p.MaxEvents < 1 || p.MaxEvents > maxBatchEvents:
+		return resource.Invalid("Invalid event subscription request: maxEventsPerBatch is %d; it must lie between 1 and %d.", p.MaxEvents, maxBatchEvents)
+	case p.PreferredKB < 1 || p.PreferredKB > maxBatchKB:
+		return resource.Invalid("Invalid event subscription request: preferredBatchSizeInKilobytes is %d; it must lie between 1 and %d.", p.PreferredKB, maxBatchKB)
+	case (p.TenantID == "") != (p.ApplicationID == ""):
+		return resource.Invalid("Invalid event subscription request: azureActiveDirectoryTenantId and azureActiveDirectoryApplicationIdOrUri belong together; set both or none.")
+	case p.TenantID != "" && !tenantPattern.MatchString(p.TenantID):
+		return resource.Invalid("Invalid event subscription request: azureActiveDirectoryTenantId '%s' is neither a GUID nor a domain name.", p.TenantID)
 	}
 	return nil
+}
+
+// Batches reports whether deliveries carry several events: when either limit is
+// set above its default.
+func (p *WebHookDestination) Batches() bool {
+	return p.MaxEvents > defaultMaxEvents || p.PreferredKB > defaultPreferredKB
 }

@@ -1,9 +1,10 @@
 // Package eventgrid holds the rules of Event Grid's resources: what each may
 // look like, what it demands of others, and what changes together.
 //
-// Each kind is one declaration in one file; [Rules.Kinds] lists them. The
-// engine of package arm serves them all: it authenticates, authorizes, finds
-// the scope and writes, so a kind cannot forget one of these steps.
+// Each kind is one declaration in one file; [Rules.Kinds] lists them, and nothing
+// else has to know of a new one. The engine of package arm serves them all: it
+// authenticates, authorizes, finds the scope and writes, so a kind cannot forget
+// one of these steps.
 //
 // The partner flow, as the kinds play it:
 //
@@ -16,6 +17,18 @@
 //
 // Channel and partner topic are written in one transaction, always: one never
 // exists, changes or goes without the other.
+//
+// Five kinds are topics that event subscriptions live in: custom topics, domains,
+// domain topics, system topics and partner topics. Their event subscriptions have
+// the same rules and are declared once (family.go). The extension form of an event
+// subscription, on any scope, is another way to the one stored in a topic; [Home]
+// finds it and [Rules.MakeHome] makes it:
+//
+//	{topic}/…/eventSubscriptions/{name}               ─┐
+//	{domain topic}/…  created with the first,          ├─> {topic}/eventSubscriptions/{name}
+//	                  gone with the last               │
+//	{subscription, group, storage account}/…          ─┘   its system topic, hidden if
+//	                                                       nobody made it before
 //
 // The package knows no HTTP and no storage. It asks the outside world through
 // the small interfaces in [Rules].

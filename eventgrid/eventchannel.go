@@ -66,6 +66,7 @@ func eventChannelKind() *resource.Kind {
 	}
 	return resource.Define(resource.Spec{
 		Type: TypeEventChannel, Names: namePattern, NameRule: nameRule, Versions: versions,
+		After: []string{TypePartnerTopic},
 	}, resource.Hooks[EventChannel]{
 		Prepare: prepareEventChannel,
 		Delete: func(d *resource.Deletion, r *resource.Resource, p *EventChannel) error {

@@ -1,7 +1,6 @@
 package eventgrid
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -29,18 +28,6 @@ type EventSubscription struct {
 	DeadLetterIdentity json.RawMessage `json:"deadLetterWithResourceIdentity,omitempty" arm:"patch"`
 }
 
-// DeliverySchema is the schema in which events are delivered.
-type DeliverySchema string
-
-// CloudEventSchema is the only schema that CloudEvents can be delivered in:
-// the others have no place for extension attributes.
-const CloudEventSchema DeliverySchema = "CloudEventSchemaV1_0"
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (s *DeliverySchema) UnmarshalJSON(data []byte) error {
-	return resource.ParseEnum(data, s, CloudEventSchema, "EventGridSchema", "CustomInputSchema")
-}
-
 // Filter selects events. A PATCH replaces it as a whole: a condition that is left
 // out is taken away, as there is no other way to do so.
 type Filter struct{ filter.Spec }
@@ -55,114 +42,57 @@ func (f *Filter) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// RetryPolicy bounds how long an event is tried. Whichever limit comes first
-// ends it.
-type RetryPolicy struct {
-	MaxDeliveryAttempts      int `json:"maxDeliveryAttempts"`
-	EventTimeToLiveInMinutes int `json:"eventTimeToLiveInMinutes"`
-}
-
-// UnmarshalJSON changes only what was sent, and refuses a zero that was: it
-// would look like a member left out.
-func (p *RetryPolicy) UnmarshalJSON(data []byte) error {
-	var sent struct {
-		Attempts *int `json:"maxDeliveryAttempts"`
-		Minutes  *int `json:"eventTimeToLiveInMinutes"`
-	}
-	if err := json.Unmarshal(data, &sent); err != nil {
-		return err
-	}
-	if sent.Attempts != nil {
-		if p.MaxDeliveryAttempts = *sent.Attempts; p.MaxDeliveryAttempts < 1 {
-			return p.outside()
-		}
-	}
-	if sent.Minutes != nil {
-		if p.EventTimeToLiveInMinutes = *sent.Minutes; p.EventTimeToLiveInMinutes < 1 {
-			return p.outside()
-		}
-	}
-	return nil
-}
-
-func (p *RetryPolicy) outside() error {
-	return resource.Invalid("Invalid event subscription request: retryPolicy takes maxDeliveryAttempts between 1 and %d and eventTimeToLiveInMinutes between 1 and %d; they are %d and %d.",
-		maxDeliveryAttempts, maxTimeToLive, p.MaxDeliveryAttempts, p.EventTimeToLiveInMinutes)
-}
-
-// Azure's limits, which are its defaults as well.
-const (
-	maxDeliveryAttempts = 30
-	maxTimeToLive       = 1440 // minutes
-)
-
-// DeadLetterDestination is where events go that could not be delivered.
-type DeadLetterDestination struct {
-	EndpointType string             `json:"endpointType"`
-	Properties   *StorageBlobTarget `json:"properties"`
-}
-
-// StorageBlobTarget names a container in a storage account.
-type StorageBlobTarget struct {
-	ResourceID string `json:"resourceId"`
-	Container  string `json:"blobContainerName"`
-}
-
 // States of provisioning that only event subscriptions have.
 const (
 	AwaitingManualAction = "AwaitingManualAction"
 	Failed               = "Failed"
 )
 
-var (
-	subscriptionNamePattern = regexp.MustCompile(`^[-a-zA-Z0-9]{3,100}$`)
-	containerPattern        = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9])+$`)
-	// Azure takes 3 to 24 lower-case letters and digits. More may be bound to real
-	// addresses here, but nothing that means something in a file path.
-	accountPattern = regexp.MustCompile(`^[a-zA-Z0-9][-a-zA-Z0-9]{0,62}$`)
-)
+var subscriptionNamePattern = regexp.MustCompile(`^[-a-zA-Z0-9]{3,100}$`)
 
-func (r *Rules) partnerTopicEventSubscriptionKind() *resource.Kind {
+// eventSubscriptionKind declares the event subscriptions of one kind of topic.
+func (r *Rules) eventSubscriptionKind(f *family) *resource.Kind {
 	return resource.Define(resource.Spec{
-		Type: TypePartnerTopicEventSubscription, Names: subscriptionNamePattern, NameRule: "3 to 100 letters, digits and hyphens",
-		Versions: partnerVersions, FlatPatch: true,
+		Type: f.subscription, Names: subscriptionNamePattern, NameRule: "3 to 100 letters, digits and hyphens",
+		Versions: f.versions, FlatPatch: true,
 		Status: resource.Status{Put: 201, Patch: 201},
 		Actions: map[string]resource.Action{
-			"getfullurl": {Reads: true, Do: func(c *resource.Call) (any, error) {
-				return map[string]string{"endpointUrl": c.Resource.Secrets[SecretEndpointURL]}, nil
-			}},
-			// No destination carries attributes yet, so every answer is empty.
-			"getdeliveryattributes": {Reads: true, Do: func(*resource.Call) (any, error) {
-				return map[string]any{"value": []any{}}, nil
-			}},
+			"getfullurl":            {Reads: true, Do: getFullURL},
+			"getdeliveryattributes": {Reads: true, Do: getDeliveryAttributes},
+			"getdeliverystatus":     {Reads: true, Do: r.getDeliveryStatus},
 		},
 	}, resource.Hooks[EventSubscription]{
-		Prepare: r.prepareEventSubscription,
-		Consult: r.consultEndpoint,
-		Present: func(r *resource.Resource, p *EventSubscription, _ resource.View) {
-			p.Topic = presentTopic(r.ID.Parent())
+		Prepare: func(w *resource.Write, res *resource.Resource, next, _ *EventSubscription) error {
+			return r.prepareEventSubscription(f, w, res, next)
 		},
+		Consult: r.consultEndpoint,
+		Delete: func(d *resource.Deletion, res *resource.Resource, _ *EventSubscription) error {
+			return releaseTopic(d, res)
+		},
+		Present: presentEventSubscription,
+		Due:     dueOfEventSubscription,
+		Expire:  expireEventSubscription,
 	})
 }
 
-func (r *Rules) prepareEventSubscription(w *resource.Write, res *resource.Resource, next, _ *EventSubscription) error {
-	if _, ok := w.Tx.Get(w.ID.Parent()); !ok {
-		return resource.Errorf(resource.ParentNotFound, "The partner topic '%s' could not be found.", w.ID.Parent().Name())
+func (r *Rules) prepareEventSubscription(f *family, w *resource.Write, res *resource.Resource, next *EventSubscription) error {
+	topic, ok := w.Tx.Get(w.ID.Parent())
+	if !ok {
+		return parentNotFound(f.what, w.ID.Parent())
 	}
 	if given(next.Identity) || given(next.DeadLetterIdentity) {
 		return resource.Invalid("Invalid event subscription request: delivery with a managed identity is not offered by this server; use 'destination' and 'deadLetterDestination'.")
 	}
-	switch next.Schema {
-	case "":
-		next.Schema = CloudEventSchema
-	case CloudEventSchema:
-	default:
-		return resource.Invalid("Invalid event subscription request: a partner topic takes CloudEvents, which can be delivered only as CloudEventSchemaV1_0, not as %s.", next.Schema)
+	next.Identity, next.DeadLetterIdentity = nil, nil
+	// Stored for the handshake, which has no view of other resources.
+	next.Topic = SourceOf(w.Tx, topic).String()
+	if err := f.checkSchema(w.Tx, topic, next); err != nil {
+		return err
 	}
 	if err := r.prepareWebHook(res, next.Destination); err != nil {
 		return err
 	}
-	if err := checkFilter(next); err != nil {
+	if err := checkFilter(next, topicTypeNamed(TopicTypeName(w.Tx, topic))); err != nil {
 		return err
 	}
 	if err := checkRetryPolicy(next); err != nil {
@@ -174,30 +104,33 @@ func (r *Rules) prepareEventSubscription(w *resource.Write, res *resource.Resour
 	if err := checkExpiration(w, next); err != nil {
 		return err
 	}
-	if err := checkRoom(w); err != nil {
+	if err := r.checkSubscriptionRoom(f, w); err != nil {
 		return err
 	}
-	return settleConsent(w, res, next)
+	return r.settleConsent(w, res, next)
 }
 
-// maxEventSubscriptions is Azure's limit per topic. It also keeps a topic and
-// all that goes with it small enough to be deleted as one unit.
-const maxEventSubscriptions = 500
-
-func checkRoom(w *resource.Write) error {
-	topic := w.ID.Parent()
-	if w.Old == nil && len(w.Tx.List(TypePartnerTopicEventSubscription, topic)) >= maxEventSubscriptions {
-		return resource.Errorf(resource.Conflict, "The partner topic '%s' has %d event subscriptions, as many as it can have. Delete one first.",
-			topic.Name(), maxEventSubscriptions)
+// checkSubscriptionRoom holds the limit of subscriptions per topic. It also keeps
+// a topic and all that goes with it small enough to be deleted as one unit.
+func (r *Rules) checkSubscriptionRoom(f *family, w *resource.Write) error {
+	topic, limit := w.ID.Parent(), f.limit(r.limits())
+	if w.Old == nil && len(w.Tx.List(f.subscription, topic)) >= limit {
+		return resource.Errorf(resource.Conflict, "The %s '%s' has %d event subscriptions, as many as it can have. Delete one first.",
+			f.what, topic.Name(), limit)
 	}
 	return nil
 }
 
 func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
-func checkFilter(next *EventSubscription) error {
+// checkFilter completes and checks the filter. Where a topic type has a default
+// set, a filter that names no types means those, and says so from then on.
+func checkFilter(next *EventSubscription, t *TopicType) error {
 	if next.Filter == nil {
 		next.Filter = &Filter{}
+	}
+	if t != nil && len(next.Filter.IncludedEventTypes) == 0 {
+		next.Filter.IncludedEventTypes = t.defaultSet()
 	}
 	if _, err := filter.Compile(next.Filter.Spec); err != nil {
 		return filterError("Invalid event subscription request", err)
@@ -215,41 +148,6 @@ func filterError(prefix string, err error) error {
 	return e
 }
 
-func checkRetryPolicy(next *EventSubscription) error {
-	if next.RetryPolicy == nil {
-		next.RetryPolicy = &RetryPolicy{}
-	}
-	p := next.RetryPolicy
-	if p.MaxDeliveryAttempts == 0 {
-		p.MaxDeliveryAttempts = maxDeliveryAttempts
-	}
-	if p.EventTimeToLiveInMinutes == 0 {
-		p.EventTimeToLiveInMinutes = maxTimeToLive
-	}
-	if p.MaxDeliveryAttempts > maxDeliveryAttempts || p.EventTimeToLiveInMinutes > maxTimeToLive {
-		return p.outside()
-	}
-	return nil
-}
-
-func checkDeadLetter(d *DeadLetterDestination) error {
-	if d == nil {
-		return nil
-	}
-	if !equalFold(d.EndpointType, "StorageBlob") || d.Properties == nil {
-		return resource.Invalid("Invalid event subscription request: deadLetterDestination must have endpointType 'StorageBlob' and properties with resourceId and blobContainerName.")
-	}
-	d.EndpointType = "StorageBlob"
-	id, err := resource.ParseID(d.Properties.ResourceID)
-	if err != nil || !equalFold(id.Type(), "Microsoft.Storage/storageAccounts") || !accountPattern.MatchString(id.Name()) {
-		return resource.Invalid("Invalid event subscription request: deadLetterDestination.properties.resourceId '%s' is not the id of a storage account.", d.Properties.ResourceID)
-	}
-	if c := d.Properties.Container; len(c) < 3 || len(c) > 63 || !containerPattern.MatchString(c) {
-		return resource.Invalid("Invalid event subscription request: blobContainerName '%s' must have 3 to 63 lower-case letters, digits and single hyphens.", d.Properties.Container)
-	}
-	return nil
-}
-
 func checkExpiration(w *resource.Write, next *EventSubscription) error {
 	if next.Expires == nil {
 		return nil
@@ -260,76 +158,87 @@ func checkExpiration(w *resource.Write, next *EventSubscription) error {
 	return nil
 }
 
-// consent is what the handshake with the endpoint brought. It is a
-// [resource.Proof]: until the write is over, a callback may still arrive.
-type consent struct {
-	url         string // that was asked; consent to one says nothing of another
-	granted     bool
-	code, token string
-	validations *Validations
-}
-
-// Forget implements [resource.Proof].
-func (c *consent) Forget() { c.validations.end(c.code) }
-
-// consultEndpoint asks the endpoint whether it wants these events: at every
-// create and every update, as Event Grid does.
-func (r *Rules) consultEndpoint(ctx context.Context, res *resource.Resource, _, _ *EventSubscription) (any, error) {
-	c := &consent{url: res.Secrets[SecretEndpointURL], validations: r.Validations}
-	c.code, c.token = r.Validations.begin()
-	var err error
-	c.granted, err = r.Webhooks.Handshake(ctx, Handshake{
-		URL: c.url, SubscriptionName: res.ID.Name(), Topic: res.ID.Parent().String(),
-		SubscriptionID: res.ID.String(), Code: c.code, Token: c.token,
-	})
-	if err != nil {
-		c.Forget()
-		return nil, resource.Errorf(resource.URLValidation,
-			"The attempt to validate the provided endpoint %s failed. %s For more details, visit https://aka.ms/esvalidation.",
-			baseURL(c.url), err)
+// presentEventSubscription shows as topic what the client asked about: the scope
+// of the extension form, or the topic of the nested one.
+func presentEventSubscription(r *resource.Resource, p *EventSubscription, v resource.View) {
+	topic := r.ID.Parent()
+	if !v.Route.IsRoot() {
+		topic = v.Route.Parent()
 	}
-	return c, nil
-}
-
-// settleConsent turns the outcome of the handshake into the new state. Until an
-// endpoint has consented, events keep going to the one that had before.
-func settleConsent(w *resource.Write, res *resource.Resource, next *EventSubscription) error {
-	c, ok := w.Proof.(*consent)
-	if !ok {
-		next.ProvisioningState = "Creating" // dry run; nobody sees it
-		return nil
-	}
-	if c.url != res.Secrets[SecretEndpointURL] {
-		return resource.Errorf(resource.Conflict, "The event subscription '%s' was changed by another request meanwhile; repeat this one.", res.ID.Name())
-	}
-	// Asked as late as here, inside the transaction: a callback that comes after
-	// this waits for the transaction and finds the pending consent stored.
-	if c.validations.end(c.code) {
-		c.granted = true
-	}
-	if c.granted {
-		next.ProvisioningState = Succeeded
-		res.Secret(SecretValidatedURL, res.Secrets[SecretEndpointURL])
-		res.Secret(secretValidation, "")
-		return nil
-	}
-	next.ProvisioningState = AwaitingManualAction
-	pending, err := json.Marshal(pendingValidation{Code: c.code, Token: c.token, Deadline: w.Now.Add(ValidationWindow)})
-	if err != nil {
-		return err
-	}
-	res.Secret(secretValidation, string(pending))
-	return nil
+	p.Topic = presentTopic(topic)
 }
 
 // presentTopic writes provider and type segments in lower case, as the service
 // does in this one property.
 func presentTopic(topic resource.ID) string {
+	if topic.Namespace == "" {
+		return topic.String()
+	}
 	lower := topic.Scope().Provider(strings.ToLower(topic.Type()), topic.Names...)
 	return lower.String()
 }
 
-func baseURL(raw string) string {
-	base, _, _ := strings.Cut(raw, "?")
-	return base
+func getFullURL(c *resource.Call) (any, error) {
+	return map[string]string{"endpointUrl": c.Resource.Secrets[SecretEndpointURL]}, nil
+}
+
+func getDeliveryAttributes(c *resource.Call) (any, error) {
+	all, err := DeliveryAttributes(c.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]Attribute{"value": all}, nil
+}
+
+// getDeliveryStatus is an action of ours: Azure shows such things in metrics only.
+func (r *Rules) getDeliveryStatus(c *resource.Call) (any, error) {
+	if r.Deliveries != nil {
+		if status, ok := r.Deliveries.Status(c.Resource.UID); ok {
+			return status, nil
+		}
+	}
+	return nil, resource.Errorf(resource.NotFound,
+		"Nothing is known of the delivery to the event subscription '%s': it has no endpoint that consented, or was just created.", c.Resource.ID.Name())
+}
+
+// releaseTopic removes the topic of a subscription that is being deleted where
+// the topic is there for its subscriptions alone and this was the last: a domain
+// topic, whatever created it, unless its domain says otherwise; and the system
+// topic that came with an extension subscription.
+func releaseTopic(d *resource.Deletion, last *resource.Resource) error {
+	topic, ok := d.Tx.Get(last.ID.Parent())
+	if !ok {
+		return nil
+	}
+	goes, err := goesWithLast(d.Tx, topic)
+	if err != nil || !goes {
+		return err
+	}
+	for _, other := range d.Tx.List(last.Type, topic.ID) {
+		if !other.ID.Equal(last.ID) {
+			return nil
+		}
+	}
+	removeWithin(d, topic.ID)
+	d.Tx.Delete(topic.ID)
+	return nil
+}
+
+func goesWithLast(tx resource.Tx, topic *resource.Resource) (bool, error) {
+	switch topic.Type {
+	case TypeSystemTopic:
+		return topic.Secrets[secretHidden] != "", nil
+	case TypeDomainTopic:
+		domain, ok := tx.Get(topic.ID.Parent())
+		if !ok {
+			return false, nil
+		}
+		p, err := resource.Properties[Domain](domain)
+		if err != nil {
+			return false, err
+		}
+		return p.autoDeletes(), nil
+	default:
+		return false, nil
+	}
 }

@@ -21,7 +21,7 @@ func deadLetter(id, container string) string {
 func TestEventSubscriptionDefaults(t *testing.T) {
 	w := newWorld(t).withSubscription()
 	want := &EventSubscription{
-		ProvisioningState: Succeeded, Schema: CloudEventSchema, Filter: &Filter{}, RetryPolicy: &RetryPolicy{30, 1440},
+		Topic: topicID.String(), ProvisioningState: Succeeded, Schema: CloudEventSchema, Filter: &Filter{}, RetryPolicy: &RetryPolicy{30, 1440},
 		Destination: &Destination{EndpointType: WebHook, Properties: &WebHookDestination{EndpointBaseURL: "https://erp.example/hook", MaxEvents: 1, PreferredKB: 64}},
 	}
 	if diff := cmp.Diff(want, props[EventSubscription](w, subscriptionID)); diff != "" {
@@ -74,12 +74,12 @@ func TestEventSubscriptionRefusals(t *testing.T) {
 		"no URL":               {hookBody("", ""), resource.InvalidRequest, []string{"Invalid event subscription request:", "null or empty"}},
 		"another kind":         {`{"properties":{"destination":{"endpointType":"eventhub","properties":{"resourceId":"x"}}}}`, resource.InvalidRequest, []string{"EventHub", "not offered"}},
 		"no kind of Azure":     {`{"properties":{"destination":{"endpointType":"Pigeon"}}}`, resource.InvalidRequest, []string{"'Pigeon'", "WebHook"}},
-		"batching":             {target(`,"maxEventsPerBatch":10`), resource.InvalidRequest, []string{"batching"}},
 		"batch size":           {target(`,"maxEventsPerBatch":5001`), resource.InvalidRequest, []string{"5001", "5000"}},
 		"batch bytes":          {target(`,"preferredBatchSizeInKilobytes":1025`), resource.InvalidRequest, []string{"1025", "1024"}},
 		"batch below":          {target(`,"maxEventsPerBatch":-1`), resource.InvalidRequest, []string{"-1"}},
-		"attributes":           {target(`,"deliveryAttributeMappings":[{}]`), resource.InvalidRequest, []string{"deliveryAttributeMappings"}},
-		"Entra":                {target(`,"azureActiveDirectoryTenantId":"x"`), resource.InvalidRequest, []string{"Entra"}},
+		"Entra tenant alone":   {target(`,"azureActiveDirectoryTenantId":"x"`), resource.InvalidRequest, []string{"belong together"}},
+		"Entra app alone":      {target(`,"azureActiveDirectoryApplicationIdOrUri":"x"`), resource.InvalidRequest, []string{"belong together"}},
+		"Entra tenant a path":  {target(`,"azureActiveDirectoryTenantId":"../x","azureActiveDirectoryApplicationIdOrUri":"x"`), resource.InvalidRequest, []string{"'../x'"}},
 		"schema":               {hook(`,"eventDeliverySchema":"eventgridschema"`), resource.InvalidRequest, []string{"EventGridSchema", "CloudEventSchemaV1_0"}},
 		"schema of nobody":     {hook(`,"eventDeliverySchema":"Morse"`), resource.InvalidRequest, []string{"CustomInputSchema"}},
 		"attempts":             {hook(`,"retryPolicy":{"maxDeliveryAttempts":31}`), resource.InvalidRequest, []string{"maxDeliveryAttempts", "30", "31"}},
@@ -175,7 +175,7 @@ func TestFlatPatchKeepsWhatReadsDoNotShow(t *testing.T) {
 
 func TestATopicHasRoomFor500Subscriptions(t *testing.T) {
 	w := newWorld(t).withSubscription()
-	for i := range maxEventSubscriptions - 1 {
+	for i := range DefaultLimits().SubscriptionsPerTopic - 1 {
 		r := w.get(subscriptionID).Clone()
 		r.ID = topicID.Child("eventSubscriptions", fmt.Sprintf("filler-%d", i))
 		w.all.Put(r)

@@ -6,62 +6,56 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// Due returns when time alone will change a resource: a channel or partner
-// topic that nobody activated, an event subscription that ends, a consent that
-// does not come. The zero time means never.
-func Due(r *resource.Resource) time.Time {
-	switch r.Type {
-	case TypePartnerTopic:
-		if p, err := resource.Properties[PartnerTopic](r); err == nil && p.Expires != nil && p.ActivationState == NeverActivated {
-			return p.Expires.Std()
-		}
-	case TypePartnerTopicEventSubscription:
-		p, err := resource.Properties[EventSubscription](r)
-		if err != nil {
-			return time.Time{}
-		}
-		due := time.Time{}
-		if p.Expires != nil {
-			due = p.Expires.Std()
-		}
-		if at := consentDeadline(r, p); !at.IsZero() && (due.IsZero() || at.Before(due)) {
-			due = at
-		}
-		return due
+// Due returns when time alone will change a resource: a partner topic that nobody
+// activated, an event subscription that ends, a consent that does not come. The
+// zero time means never.
+func (r *Rules) Due(res *resource.Resource) time.Time {
+	k := r.kind(res.Type)
+	if k == nil {
+		return time.Time{}
 	}
-	return time.Time{}
+	return k.Due(res)
 }
 
 // Expire makes the change that was due. It does nothing when the resource was
-// changed or removed meanwhile.
+// changed or removed meanwhile. One with very much in it is still due afterwards:
+// then only a part is gone, and the caller commits and calls again.
 func (r *Rules) Expire(tx resource.Tx, id resource.ID, now time.Time) error {
 	res, ok := tx.Get(id)
 	if !ok {
 		return nil
 	}
-	if at := Due(res); at.IsZero() || now.Before(at) {
+	if at := r.Due(res); at.IsZero() || now.Before(at) {
 		return nil
 	}
-	if res.Type == TypePartnerTopic {
-		p, err := resource.Properties[PartnerTopic](res)
-		if err != nil {
-			return err
-		}
-		if err := deletePartnerTopic(&resource.Deletion{Tx: tx, Now: now, ByService: true}, res, p); err != nil {
-			return err
-		}
-		tx.Delete(id)
-		return nil
-	}
-	p, err := resource.Properties[EventSubscription](res)
-	if err != nil {
+	k := r.kind(res.Type)
+	d := &resource.Deletion{Tx: tx, Now: now, ByService: true}
+	stays, err := k.Expire(d, res)
+	if err != nil || stays {
 		return err
 	}
-	if p.Expires != nil && !now.Before(p.Expires.Std()) {
-		tx.Delete(id)
-		return nil
+	_, err = k.Remove(d, res)
+	return err
+}
+
+// dueOfEventSubscription: a subscription ends by itself, or its endpoint's consent
+// does not come in time, whichever is first.
+func dueOfEventSubscription(r *resource.Resource, p *EventSubscription) time.Time {
+	due := time.Time{}
+	if p.Expires != nil {
+		due = p.Expires.Std()
 	}
-	return change(tx, res, res.ModifiedBy, now, func(p *EventSubscription) { p.ProvisioningState = Failed })
+	if at := consentDeadline(r, p); !at.IsZero() && (due.IsZero() || at.Before(due)) {
+		due = at
+	}
+	return due
+}
+
+func expireEventSubscription(d *resource.Deletion, r *resource.Resource, p *EventSubscription) (stays bool, err error) {
+	if p.Expires != nil && !d.Now.Before(p.Expires.Std()) {
+		return false, nil
+	}
+	return true, change(d.Tx, r, r.ModifiedBy, d.Now, func(p *EventSubscription) { p.ProvisioningState = Failed })
 }
 
 func consentDeadline(r *resource.Resource, p *EventSubscription) time.Time {

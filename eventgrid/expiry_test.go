@@ -18,7 +18,7 @@ func TestWhenTimeChangesSomething(t *testing.T) {
 	week := w.now.Add(7 * day)
 	check := func(name string, id resource.ID, want time.Time) {
 		t.Helper()
-		if got := Due(w.get(id)); !got.Equal(want) {
+		if got := w.rules.Due(w.get(id)); !got.Equal(want) {
 			t.Errorf("%s: due %v, want %v", name, got, want)
 		}
 	}
@@ -35,10 +35,10 @@ func TestWhenTimeChangesSomething(t *testing.T) {
 	w.must(w.patch(subscriptionID, `{}`))
 	check("the end comes before the consent runs out", subscriptionID, w.now.Add(5*time.Minute))
 	w.must(w.patch(subscriptionID, `{"expirationTimeUtc":"2026-04-01T00:00:00Z"}`))
-	check("the consent runs out before the end", subscriptionID, w.now.Add(ValidationWindow))
+	check("the consent runs out before the end", subscriptionID, w.now.Add(validationWindow))
 
 	for _, typ := range []string{TypePartnerTopic, TypePartnerTopicEventSubscription} {
-		if at := Due(&resource.Resource{Type: typ, Properties: json.RawMessage(`[]`)}); !at.IsZero() {
+		if at := w.rules.Due(&resource.Resource{Type: typ, Properties: json.RawMessage(`[]`)}); !at.IsZero() {
 			t.Errorf("an unreadable %s is due %v", typ, at)
 		}
 	}

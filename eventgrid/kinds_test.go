@@ -11,14 +11,21 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
+// everything returns a world with a resource of every kind.
+func everything(t *testing.T) *world {
+	w, topics := everyTopic(t, "CustomEventSchema")
+	for _, topic := range topics {
+		w.must(w.put(topic.Child("eventSubscriptions", "es1"), hookWith("", static("x-key", "v", true))))
+	}
+	w.must(w.put(oldNamespaceID, namespaceBody("")))
+	w.must(w.put(eventChannelID, eventChannelBody("")))
+	return w
+}
+
 // Whatever a kind keeps in its secrets, no read may show it: fill every secret
 // of every kind with a marker and look for it in what GET would answer.
 func TestNoSecretIsEverPresented(t *testing.T) {
-	w := newWorld(t).withSubscription()
-	legacy := partnerGroup.Provider(TypePartnerNamespace, "ns-old")
-	w.must(w.put(legacy, `{"location":"westeurope","properties":{"partnerRegistrationFullyQualifiedId":"`+registrationID.String()+`"}}`))
-	w.must(w.put(legacy.Child("eventChannels", "ec1"), eventChannelBody("")))
-
+	w := everything(t)
 	seen := map[string]bool{}
 	for _, r := range w.all {
 		kind := w.kinds[r.Type]
@@ -30,7 +37,7 @@ func TestNoSecretIsEverPresented(t *testing.T) {
 		for name := range marked.Secrets {
 			marked.Secrets[name] = "marker-" + name
 		}
-		for _, name := range []string{SecretKey1, SecretKey2, SecretEndpointURL, SecretValidatedURL, secretValidation, secretChannel, secretChannelID} {
+		for _, name := range []string{SecretKey1, SecretKey2, SecretEndpointURL, SecretValidatedURL, secretValidation, secretChannel, secretChannelID, secretHidden, attributeSecret("x-key")} {
 			marked.Secret(name, "marker-"+name)
 		}
 		shown, err := kind.Present(marked, resource.View{BaseURL: "https://host"})
@@ -51,20 +58,35 @@ func TestNoSecretIsEverPresented(t *testing.T) {
 }
 
 func TestAPIVersionsOfEachKind(t *testing.T) {
-	const (
-		first, oldStable, channels, stable2021, stable2022, newest = "2020-04-01-preview", "2020-06-01", "2021-10-15-preview", "2021-12-01", "2022-06-15", "2025-07-15-preview"
-	)
-	for typ, want := range map[string][]bool{ // in the order of the constants
-		TypePartnerRegistration:           {true, false, true, false, true, true},
-		TypePartnerNamespace:              {true, false, true, false, true, true},
-		TypePartnerTopic:                  {true, false, true, false, true, true},
-		TypePartnerTopicEventSubscription: {true, false, true, false, true, true},
-		TypeChannel:                       {false, false, true, false, true, true},
-		TypePartnerConfiguration:          {false, false, true, false, true, true},
-		TypeEventChannel:                  {true, false, true, false, false, false},
-	} {
-		kind := newWorld(t).kinds[typ]
-		for i, v := range []string{first, oldStable, channels, stable2021, stable2022, newest} {
+	versions := []string{
+		"2018-01-01", "2018-09-15-preview", "2019-01-01", "2019-06-01", "2020-04-01-preview", "2020-06-01",
+		"2021-10-15-preview", "2021-12-01", "2022-06-15", "2025-07-15-preview",
+	}
+	const yes, no = true, false
+	want := map[string][]bool{ // in the order of versions
+		TypePartnerRegistration:           {no, no, no, no, yes, no, yes, no, yes, yes},
+		TypePartnerNamespace:              {no, no, no, no, yes, no, yes, no, yes, yes},
+		TypePartnerTopic:                  {no, no, no, no, yes, no, yes, no, yes, yes},
+		TypePartnerTopicEventSubscription: {no, no, no, no, yes, no, yes, no, yes, yes},
+		TypeChannel:                       {no, no, no, no, no, no, yes, no, yes, yes},
+		TypePartnerConfiguration:          {no, no, no, no, no, no, yes, no, yes, yes},
+		TypeEventChannel:                  {no, no, no, no, yes, no, yes, no, no, no},
+		TypeTopic:                         {yes, yes, yes, yes, yes, yes, yes, yes, yes, yes},
+		TypeTopicEventSubscription:        {no, no, no, no, no, no, yes, no, yes, yes},
+		TypeDomain:                        {no, yes, no, yes, yes, yes, yes, yes, yes, yes},
+		TypeDomainTopic:                   {no, yes, no, yes, yes, yes, yes, yes, yes, yes},
+		TypeDomainEventSubscription:       {no, no, no, no, no, no, yes, no, yes, yes},
+		TypeDomainTopicEventSubscription:  {no, no, no, no, no, no, yes, no, yes, yes},
+		TypeSystemTopic:                   {no, no, no, no, yes, no, yes, yes, yes, yes},
+		TypeSystemTopicEventSubscription:  {no, no, no, no, yes, no, yes, yes, yes, yes},
+	}
+	kinds := newWorld(t).kinds
+	if len(kinds) != len(want) {
+		t.Errorf("%d kinds, %d expected", len(kinds), len(want))
+	}
+	for typ, want := range want {
+		kind := kinds[typ]
+		for i, v := range versions {
 			got := false
 			for _, k := range kind.Versions {
 				got = got || k == v
@@ -95,6 +117,14 @@ func TestStatusCodesOfTheStrictestClient(t *testing.T) {
 		TypePartnerConfiguration:          {200, 200, 200},
 		TypePartnerTopic:                  {200, 200, 200},
 		TypePartnerTopicEventSubscription: {201, 201, 200},
+		TypeTopic:                         {201, 200, 204},
+		TypeTopicEventSubscription:        {201, 201, 200},
+		TypeDomain:                        {201, 200, 200},
+		TypeDomainEventSubscription:       {201, 201, 200},
+		TypeDomainTopic:                   {201, 200, 200},
+		TypeDomainTopicEventSubscription:  {201, 201, 200},
+		TypeSystemTopic:                   {200, 200, 200},
+		TypeSystemTopicEventSubscription:  {201, 201, 200},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -103,15 +133,32 @@ func TestStatusCodesOfTheStrictestClient(t *testing.T) {
 
 func TestEveryKindHasAPlaceInTheDeletionOrder(t *testing.T) {
 	place := map[string]int{}
-	for i, typ := range DeletionOrder {
+	w := newWorld(t)
+	for i, typ := range resource.DeletionOrder(w.rules.Kinds()) {
 		place[typ] = i + 1
 	}
-	for typ := range newWorld(t).kinds {
+	// Deleting a channel needs the grant, deleting a partner topic takes it along;
+	// and a registration cannot go before its namespaces.
+	for _, pair := range [][2]string{
+		{TypePartnerTopic, TypeChannel},
+		{TypePartnerTopic, TypeEventChannel},
+		{TypeChannel, TypePartnerConfiguration},
+		{TypeEventChannel, TypePartnerConfiguration},
+		{TypePartnerTopic, TypePartnerConfiguration},
+		{TypePartnerNamespace, TypePartnerRegistration},
+	} {
+		if place[pair[0]] >= place[pair[1]] {
+			t.Errorf("%s goes before %s", pair[1], pair[0])
+		}
+	}
+	for typ := range w.kinds {
 		if place[typ] == 0 {
 			t.Errorf("%s would survive its resource group", typ)
 		}
-		if parent, _, nested := strings.Cut(strings.TrimPrefix(typ, Namespace+"/"), "/"); nested && place[typ] > place[Namespace+"/"+parent] {
-			t.Errorf("%s goes after its parent", typ)
+		for other := range w.kinds {
+			if strings.HasPrefix(typ, other+"/") && place[typ] > place[other] {
+				t.Errorf("%s goes after %s", typ, other)
+			}
 		}
 	}
 }

@@ -88,19 +88,10 @@ func deleteMirror(d *resource.Deletion, channel *resource.Resource, id resource.
 			return err
 		}
 	}
-	removeBelow(d.Tx, topic)
-	d.Tx.Delete(topic.ID)
-	return nil
-}
-
-// removeBelow deletes a partner topic's event subscriptions, and the roles that
-// were assigned at it: they must not apply to a later one of the same name.
-func removeBelow(tx resource.Tx, topic *resource.Resource) {
-	for _, typ := range []string{TypePartnerTopicEventSubscription, resource.TypeRoleAssignment} {
-		for _, r := range tx.List(typ, topic.ID) {
-			tx.Delete(r.ID)
-		}
+	if removeWithin(d, topic.ID); !d.More {
+		d.Tx.Delete(topic.ID)
 	}
+	return nil
 }
 
 // ChannelOf returns the channel or event channel that a partner topic mirrors.

@@ -41,6 +41,8 @@ func partnerConfigurationKind() *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: TypePartnerConfiguration, Names: regexp.MustCompile(`(?i)^default$`), NameRule: "'default', the only one of its resource group",
 		Tracked: true, Location: "global", Versions: channelVersions,
+		// Deleting a channel needs the grant.
+		After: []string{TypePartnerTopic, TypeChannel, TypeEventChannel},
 		Actions: map[string]resource.Action{
 			"authorizepartner":   {Do: authorizePartner},
 			"unauthorizepartner": {Do: unauthorizePartner},

@@ -53,7 +53,7 @@ func (r *Rules) preparePartnerNamespace(w *resource.Write, res *resource.Resourc
 	if next.PublicNetworkAccess == "" {
 		next.PublicNetworkAccess = AccessEnabled
 	}
-	if err := checkIPRules(next.InboundIPRules); err != nil {
+	if err := r.checkIPRules(next.InboundIPRules); err != nil {
 		return err
 	}
 	if old != nil {
@@ -66,7 +66,7 @@ func (r *Rules) preparePartnerNamespace(w *resource.Write, res *resource.Resourc
 		return err
 	}
 	newKeys(res)
-	return uniqueInRegion(w, res.Location, TypePartnerNamespace)
+	return uniqueInRegion(w, res.Location)
 }
 
 // checkRegistration admits a registration of the same subscription or one that

@@ -95,8 +95,8 @@ func TestPartnerNamespaceChanges(t *testing.T) {
 	}
 	keys := w.get(namespaceID).Secrets
 	for _, patch := range []bool{true, false} {
-		w.wantError(w.write(namespaceID, `{"properties":{"partnerTopicRoutingMode":"SourceEventAttribute"}}`, patch), resource.InvalidRequest, "partnerTopicRoutingMode", "ChannelNameHeader")
-		w.wantError(w.write(namespaceID, `{"properties":{"partnerRegistrationFullyQualifiedId":"/subscriptions/x"}}`, patch), resource.InvalidRequest, "partnerRegistrationFullyQualifiedId")
+		w.wantError(w.write(at(namespaceID), `{"properties":{"partnerTopicRoutingMode":"SourceEventAttribute"}}`, patch), resource.InvalidRequest, "partnerTopicRoutingMode", "ChannelNameHeader")
+		w.wantError(w.write(at(namespaceID), `{"properties":{"partnerRegistrationFullyQualifiedId":"/subscriptions/x"}}`, patch), resource.InvalidRequest, "partnerRegistrationFullyQualifiedId")
 	}
 	w.must(w.put(namespaceID, `{"location":"westeurope","properties":{}}`))
 	p = props[PartnerNamespace](w, namespaceID)

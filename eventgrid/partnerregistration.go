@@ -50,6 +50,7 @@ func partnerRegistrationKind() *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: TypePartnerRegistration, Names: namePattern, NameRule: nameRule,
 		Tracked: true, Location: "global", Versions: partnerVersions,
+		After: []string{TypePartnerNamespace},
 	}, resource.Hooks[PartnerRegistration]{
 		Prepare: preparePartnerRegistration,
 		Delete:  deletePartnerRegistration,

@@ -30,13 +30,19 @@ const (
 func partnerTopicKind() *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: TypePartnerTopic, Names: namePattern, NameRule: nameRule,
-		Tracked: true, Service: true, Versions: partnerVersions,
+		Tracked: true, Identity: true, Service: true, Versions: partnerVersions,
 		Actions: map[string]resource.Action{
 			"activate":   {Do: func(c *resource.Call) (any, error) { return nil, setActivation(c, Activated) }},
 			"deactivate": {Do: func(c *resource.Call) (any, error) { return nil, setActivation(c, Deactivated) }},
 		},
 	}, resource.Hooks[PartnerTopic]{
 		Delete: deletePartnerTopic,
+		Due: func(_ *resource.Resource, p *PartnerTopic) time.Time {
+			if p.Expires == nil || p.ActivationState != NeverActivated {
+				return time.Time{}
+			}
+			return p.Expires.Std()
+		},
 	})
 }
 
@@ -67,7 +73,9 @@ func setActivation(c *resource.Call, state string) error {
 // deletePartnerTopic takes the event subscriptions and the channel along. A
 // legacy event channel stays and says that its topic was deleted.
 func deletePartnerTopic(d *resource.Deletion, topic *resource.Resource, _ *PartnerTopic) error {
-	removeBelow(d.Tx, topic)
+	if removeWithin(d, topic.ID); d.More {
+		return nil
+	}
 	channel, ok := ChannelOf(d.Tx, topic)
 	switch {
 	case !ok:

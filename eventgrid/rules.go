@@ -1,10 +1,13 @@
 package eventgrid
 
 import (
+	"cmp"
 	"context"
 	"regexp"
+	"sync"
 	"time"
 
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -20,15 +23,77 @@ const (
 	TypePartnerConfiguration          = Namespace + "/partnerConfigurations"
 	TypePartnerTopic                  = Namespace + "/partnerTopics"
 	TypePartnerTopicEventSubscription = Namespace + "/partnerTopics/eventSubscriptions"
+	TypeTopic                         = Namespace + "/topics"
+	TypeTopicEventSubscription        = Namespace + "/topics/eventSubscriptions"
+	TypeDomain                        = Namespace + "/domains"
+	TypeDomainEventSubscription       = Namespace + "/domains/eventSubscriptions"
+	TypeDomainTopic                   = Namespace + "/domains/topics"
+	TypeDomainTopicEventSubscription  = Namespace + "/domains/topics/eventSubscriptions"
+	TypeSystemTopic                   = Namespace + "/systemTopics"
+	TypeSystemTopicEventSubscription  = Namespace + "/systemTopics/eventSubscriptions"
+
+	// TypeEventSubscription is the extension form of event subscriptions, by which
+	// they hang on any scope. None is stored under it (see [Home]).
+	TypeEventSubscription = Namespace + "/eventSubscriptions"
 )
 
-// Rules carries what the rules need from the outside world. All fields are
-// required; it is safe for concurrent use once built.
+// Rules carries what the rules need from the outside world. Webhooks and
+// Validations are required; it is safe for concurrent use once built.
 type Rules struct {
 	Webhooks    Webhooks
 	Validations *Validations
 	// Regions limits where regional resources may be created; empty allows any.
 	Regions []string
+	// Limits replaces Azure's limits where it is not zero.
+	Limits Limits
+	// ValidationWindow is how long an endpoint may take to consent through the
+	// callback; 0 means 10 minutes. Texts name 5 and 10: the longer harms nobody.
+	ValidationWindow time.Duration
+	// Deliveries answers getDeliveryStatus; without it nothing is known.
+	Deliveries Deliveries
+
+	once   sync.Once
+	byType map[string]*resource.Kind
+}
+
+// Deliveries knows how the delivery to event subscriptions goes.
+type Deliveries interface {
+	// Status returns what a client may see of the delivery to one subscription,
+	// as a value for JSON, and false when nothing is known of it.
+	Status(uid resource.UID) (any, bool)
+}
+
+// Limits are upper bounds; zero means Azure's own.
+type Limits struct {
+	TopicsPerSubscription       int // custom topics, in one region
+	DomainsPerSubscription      int // in one region
+	TopicsPerDomain             int
+	SubscriptionsPerTopic       int // of custom, system and partner topics
+	SubscriptionsPerDomain      int // at the domain itself
+	SubscriptionsPerDomainTopic int
+	IPRules                     int // per topic, domain and partner namespace
+}
+
+// DefaultLimits returns Azure's.
+func DefaultLimits() Limits {
+	return Limits{
+		TopicsPerSubscription: 100, DomainsPerSubscription: 100, TopicsPerDomain: 100_000,
+		SubscriptionsPerTopic: 500, SubscriptionsPerDomain: 50, SubscriptionsPerDomainTopic: 500,
+		IPRules: 128,
+	}
+}
+
+func (r *Rules) limits() Limits {
+	l, d := r.Limits, DefaultLimits()
+	return Limits{
+		TopicsPerSubscription:       cmp.Or(l.TopicsPerSubscription, d.TopicsPerSubscription),
+		DomainsPerSubscription:      cmp.Or(l.DomainsPerSubscription, d.DomainsPerSubscription),
+		TopicsPerDomain:             cmp.Or(l.TopicsPerDomain, d.TopicsPerDomain),
+		SubscriptionsPerTopic:       cmp.Or(l.SubscriptionsPerTopic, d.SubscriptionsPerTopic),
+		SubscriptionsPerDomain:      cmp.Or(l.SubscriptionsPerDomain, d.SubscriptionsPerDomain),
+		SubscriptionsPerDomainTopic: cmp.Or(l.SubscriptionsPerDomainTopic, d.SubscriptionsPerDomainTopic),
+		IPRules:                     cmp.Or(l.IPRules, d.IPRules),
+	}
 }
 
 // Webhooks reaches webhook endpoints.
@@ -43,33 +108,45 @@ type Webhooks interface {
 
 // Handshake is one request for an endpoint's consent.
 type Handshake struct {
+	// Schema is that of deliveries: it decides which way of asking is used.
+	Schema event.Schema
+	// Topic is the id of the resource that the subscription is on.
 	URL, SubscriptionName, Topic, SubscriptionID string
 	Code, Token                                  string // of the callback that grants consent later
+	// TenantID and ApplicationID are set where the endpoint wants a token of
+	// Microsoft Entra, on this request as well.
+	TenantID, ApplicationID string
 }
 
 // Kinds returns all kinds that this server offers.
 func (r *Rules) Kinds() []*resource.Kind {
-	return []*resource.Kind{
+	kinds := []*resource.Kind{
 		partnerRegistrationKind(),
 		r.partnerNamespaceKind(),
 		channelKind(),
 		eventChannelKind(),
 		partnerConfigurationKind(),
 		partnerTopicKind(),
-		r.partnerTopicEventSubscriptionKind(),
+		r.topicKind(),
+		r.domainKind(),
+		r.domainTopicKind(),
+		r.systemTopicKind(),
 	}
+	for _, f := range families {
+		kinds = append(kinds, r.eventSubscriptionKind(f))
+	}
+	return kinds
 }
 
-// DeletionOrder lists the kinds so that whatever depends on another comes
-// before it; deleting a resource group follows it.
-var DeletionOrder = []string{
-	TypePartnerTopicEventSubscription,
-	TypePartnerTopic,
-	TypeChannel,
-	TypeEventChannel,
-	TypePartnerNamespace,
-	TypePartnerRegistration,
-	TypePartnerConfiguration,
+// kind returns nil for a type of somebody else.
+func (r *Rules) kind(typ string) *resource.Kind {
+	r.once.Do(func() {
+		r.byType = make(map[string]*resource.Kind)
+		for _, k := range r.Kinds() {
+			r.byType[k.Type] = k
+		}
+	})
+	return r.byType[typ]
 }
 
 // Succeeded is the provisioning state of a resource that is as it should be.
@@ -92,6 +169,10 @@ var allVersions = []string{
 var (
 	partnerVersions = without(since("2020-04-01-preview"), "2020-06-01", "2021-12-01")
 	channelVersions = without(since("2021-10-15-preview"), "2021-12-01")
+	// Domains came in September 2018 and were stable in June 2019, system topics
+	// in April 2020 and December 2021.
+	domainVersions      = without(since("2018-09-15-preview"), "2019-01-01")
+	systemTopicVersions = without(since("2020-04-01-preview"), "2020-06-01")
 )
 
 func since(first string) []string {

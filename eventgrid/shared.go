@@ -50,12 +50,9 @@ type IPAction string
 // UnmarshalJSON implements [json.Unmarshaler].
 func (a *IPAction) UnmarshalJSON(data []byte) error { return resource.ParseEnum(data, a, "Allow") }
 
-// maxIPRules is the documented limit per topic, domain and partner namespace.
-const maxIPRules = 128
-
-func checkIPRules(rules []IPRule) error {
-	if len(rules) > maxIPRules {
-		return resource.Invalid("inboundIpRules holds %d rules; at most %d are allowed.", len(rules), maxIPRules)
+func (r *Rules) checkIPRules(rules []IPRule) error {
+	if limit := r.limits().IPRules; len(rules) > limit {
+		return resource.Invalid("inboundIpRules holds %d rules; at most %d are allowed.", len(rules), limit)
 	}
 	for i := range rules {
 		if rules[i].Action == "" {
@@ -195,8 +192,8 @@ func endpoint(r *resource.Resource, v resource.View) string {
 
 // uniqueInRegion refuses a name that another resource with an endpoint in the
 // region has: both would share a host name.
-func uniqueInRegion(w *resource.Write, location string, types ...string) error {
-	for _, t := range types {
+func uniqueInRegion(w *resource.Write, location string) error {
+	for _, t := range []string{TypeTopic, TypeDomain, TypePartnerNamespace} {
 		for _, other := range w.Tx.List(t, resource.ID{}) {
 			if !other.ID.Equal(w.ID) && equalFold(other.ID.Name(), w.ID.Name()) && other.Location == location {
 				return resource.Errorf(resource.Conflict,

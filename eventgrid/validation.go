@@ -14,9 +14,8 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// ValidationWindow is how long an endpoint may take to consent through the
-// callback. Texts name 5 and 10 minutes; the longer one harms nobody.
-const ValidationWindow = 10 * time.Minute
+// validationWindow is the default of [Rules.ValidationWindow].
+const validationWindow = 10 * time.Minute
 
 // secretValidation holds the open consent request of an event subscription.
 const secretValidation = "validation"

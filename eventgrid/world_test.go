@@ -24,6 +24,8 @@ type world struct {
 	hooks *fakeWebhooks
 	kinds map[string]*resource.Kind
 	all   memory
+	// authorize answers what a write asks for beside itself.
+	authorize func(action string, scope resource.ID) error
 }
 
 const (
@@ -46,6 +48,7 @@ var (
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), hooks: &fakeWebhooks{granted: true}, kinds: make(map[string]*resource.Kind), all: make(memory)}
+	w.authorize = func(string, resource.ID) error { return nil }
 	w.rules = &Rules{Webhooks: w.hooks, Validations: NewValidations()}
 	for _, k := range w.rules.Kinds() {
 		w.kinds[k.Type] = k
@@ -122,34 +125,71 @@ func (w *world) change(fn func(resource.Tx) error) error {
 	return err
 }
 
-func (w *world) put(id resource.ID, body string) error   { return w.write(id, body, false) }
-func (w *world) patch(id resource.ID, body string) error { return w.write(id, body, true) }
+func (w *world) put(id resource.ID, body string) error   { return w.write(at(id), body, false) }
+func (w *world) patch(id resource.ID, body string) error { return w.write(at(id), body, true) }
+
+// at is where a resource is stored: a fixed place, or one to be found.
+func at(id resource.ID) func(resource.Tx) (resource.ID, error) {
+	return func(resource.Tx) (resource.ID, error) { return id, nil }
+}
+
+// on is where an event subscription in the extension form is stored.
+func (w *world) on(scope resource.ID, name string) func(resource.Tx) (resource.ID, error) {
+	return func(tx resource.Tx) (resource.ID, error) {
+		home, err := w.rules.MakeHome(tx, scope, "caller", w.now)
+		if err != nil {
+			return resource.ID{}, err
+		}
+		return home.Child("eventSubscriptions", name), nil
+	}
+}
+
+// subscribe creates an event subscription in the extension form and returns
+// where it is stored.
+func (w *world) subscribe(scope resource.ID, name, more string) resource.ID {
+	w.t.Helper()
+	w.must(w.write(w.on(scope, name), hookBody("https://x.example/h?code=1", more), false))
+	home, ok := Home(w.all, scope)
+	if !ok {
+		w.t.Fatalf("no home for %s", scope)
+	}
+	return home.Child("eventSubscriptions", name)
+}
 
 // write is what the management API does around a kind.
-func (w *world) write(id resource.ID, text string, patch bool) error {
+func (w *world) write(place func(resource.Tx) (resource.ID, error), text string, patch bool) error {
 	w.t.Helper()
-	kind := w.kinds[id.Type()]
 	var b struct {
-		Location   string
-		Tags       map[string]string
-		Properties json.RawMessage
+		Location             string
+		Tags                 map[string]string
+		Properties, Identity json.RawMessage
 	}
 	w.must(json.Unmarshal([]byte(text), &b))
-	body := resource.Body{Location: b.Location, Tags: b.Tags, HasTags: b.Tags != nil, Properties: b.Properties}
-	if patch && kind.FlatPatch {
-		body = resource.Body{Properties: []byte(text)}
-	}
+	body := resource.Body{Location: b.Location, Tags: b.Tags, HasTags: b.Tags != nil, Properties: b.Properties, Identity: b.Identity}
+	w.must(json.Unmarshal([]byte(text), &body.Extra))
+	var kind *resource.Kind
 	build := func(tx resource.Tx, proof any) (next, old *resource.Resource, err error) {
+		id, err := place(tx)
+		if err != nil {
+			return nil, nil, err
+		}
+		kind = w.kinds[id.Type()]
+		body := body
+		if patch && kind.FlatPatch {
+			body = resource.Body{Properties: []byte(text)}
+		}
 		old, _ = tx.Get(id)
-		next, err = kind.Write(&resource.Write{Tx: tx, ID: id, Old: old, Body: body, Patch: patch, Proof: proof, Caller: "caller", Now: w.now})
+		next, err = kind.Write(&resource.Write{
+			Tx: tx, ID: id, Old: old, Body: body, Patch: patch, Proof: proof, Caller: "caller", Now: w.now, Authorize: w.authorize,
+		})
 		return next, old, err
+	}
+	next, old, err := build(maps.Clone(w.all), nil)
+	if err != nil {
+		return err
 	}
 	var proof any
 	if kind.Consult != nil {
-		next, old, err := build(maps.Clone(w.all), nil)
-		if err != nil {
-			return err
-		}
 		if proof, err = kind.Consult(context.Background(), next, old); err != nil {
 			return err
 		}
@@ -171,17 +211,21 @@ func (w *world) write(id resource.ID, text string, patch bool) error {
 
 func (w *world) delete(id resource.ID) error {
 	w.t.Helper()
-	return w.change(func(tx resource.Tx) error {
-		r, ok := tx.Get(id)
-		if !ok {
-			return fmt.Errorf("%s is not there", id)
-		}
-		if err := w.kinds[r.Type].Delete(&resource.Deletion{Tx: tx, Caller: "caller", Now: w.now}, r); err != nil {
+	for done := false; !done; {
+		err := w.change(func(tx resource.Tx) error {
+			r, ok := tx.Get(id)
+			if !ok {
+				return fmt.Errorf("%s is not there", id)
+			}
+			var err error
+			done, err = w.kinds[r.Type].Remove(&resource.Deletion{Tx: tx, Caller: "caller", Now: w.now}, r)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		tx.Delete(id)
-		return nil
-	})
+	}
+	return nil
 }
 
 func (w *world) post(id resource.ID, action, body string) error {
@@ -248,6 +292,18 @@ type memory map[string]*resource.Resource
 func (m memory) Get(id resource.ID) (*resource.Resource, bool) { r, ok := m[id.Key()]; return r, ok }
 func (m memory) Put(r *resource.Resource)                      { m[r.ID.Key()] = r }
 func (m memory) Delete(id resource.ID)                         { delete(m, id.Key()) }
+
+// show is what GET answers as properties.
+func (w *world) show(id, route resource.ID) string {
+	w.t.Helper()
+	r := w.get(id)
+	shown, err := w.kinds[r.Type].Present(r, resource.View{BaseURL: "https://host:8443", Route: route})
+	w.must(err)
+	data, err := json.Marshal(shown)
+	w.must(err)
+	return string(data)
+}
+
 func (m memory) List(typ string, scope resource.ID) []*resource.Resource {
 	var out []*resource.Resource
 	for key, r := range m {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
+	"time"
 )
 
 // Hooks are the rules of one kind, typed by its properties P. Which member of P
@@ -21,6 +23,10 @@ type Hooks[P any] struct {
 	Delete func(d *Deletion, r *Resource, p *P) error
 	// Present changes a private copy of the properties into what GET shows.
 	Present func(r *Resource, p *P, v View)
+	// Due: see [Kind].
+	Due func(r *Resource, p *P) time.Time
+	// Expire: see [Kind]. Nil where resources that are due have to go.
+	Expire func(d *Deletion, r *Resource, p *P) (stays bool, err error)
 }
 
 // Define makes a kind from its data and its hooks.
@@ -55,6 +61,27 @@ func Define[P any](spec Spec, hooks Hooks[P]) *Kind {
 			hooks.Present(r, p, v)
 		}
 		return p, nil
+	}
+	k.Due = func(r *Resource) time.Time {
+		if hooks.Due == nil {
+			return time.Time{}
+		}
+		// One that cannot be read is not due: better kept than wrongly removed.
+		p, err := Properties[P](r)
+		if err != nil {
+			return time.Time{}
+		}
+		return hooks.Due(r, p)
+	}
+	k.Expire = func(d *Deletion, r *Resource) (bool, error) {
+		if hooks.Expire == nil {
+			return false, nil
+		}
+		p, err := Properties[P](r)
+		if err != nil {
+			return false, fmt.Errorf("decode %s: %w", r.ID, err)
+		}
+		return hooks.Expire(d, r, p)
 	}
 	return k
 }
@@ -107,34 +134,11 @@ func Encode[P any](r *Resource, p *P) error {
 	return nil
 }
 
-// envelope sets location, tags and identity by the rules that all kinds share.
-func envelope(spec *Spec, r *Resource, w *Write) error {
-	if !spec.Tracked {
-		return nil
-	}
-	switch location := w.Body.Location; {
-	case w.Old == nil && location == "" && spec.Location == "":
-		return Errorf(LocationRequired, "The location property is required for a resource of type '%s'.", spec.Type)
-	case w.Old == nil && location == "":
-		r.Location = spec.Location
-	case w.Old == nil:
-		r.Location = NormalLocation(location)
-	case location != "" && NormalLocation(location) != w.Old.Location:
-		return Errorf(InvalidResourceLocation,
-			"The resource '%s' already exists in location '%s'. A resource with the same name cannot be created in location '%s'.",
-			r.ID.Name(), w.Old.Location, location)
-	}
-	// A PUT replaces the tags, also by leaving them out; a PATCH only if sent.
-	if w.Body.HasTags || !w.Patch {
-		r.Tags = w.Body.Tags
-	}
-	if w.Body.Identity != nil {
-		r.Identity = w.Body.Identity
-	}
-	return nil
-}
+func decodeProperties(data []byte, into any) error { return DecodeMember("properties", data, into) }
 
-func decodeProperties(data []byte, into any) error {
+// DecodeMember reads one member of a request body; none, or null, leaves into
+// as it is. The error is an [*Error] that says where and what does not fit.
+func DecodeMember(name string, data []byte, into any) error {
 	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
 		return nil
 	}
@@ -146,9 +150,26 @@ func decodeProperties(data []byte, into any) error {
 		return e
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return Errorf(InvalidRequestContent, "Property 'properties.%s' is a JSON %s; %s is expected.", e.Field, e.Value, jsonName(e.Type))
+		path := strings.TrimSuffix(name+"."+jsonPath(reflect.TypeOf(into), e.Field), ".")
+		return Errorf(InvalidRequestContent, "Property '%s' is a JSON %s; %s is expected.", path, e.Value, jsonName(e.Type))
 	}
-	return Errorf(InvalidRequestContent, "The properties could not be read: %v.", err)
+	return Errorf(InvalidRequestContent, "The %s could not be read: %v.", name, err)
+}
+
+// jsonPath takes the names of embedded structs out of a path: they are ours and
+// stand in no body.
+func jsonPath(t reflect.Type, path string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	first, rest, nested := strings.Cut(path, ".")
+	if t.Kind() != reflect.Struct || !nested {
+		return path
+	}
+	if field, ok := t.FieldByName(first); ok && field.Anonymous && field.Tag.Get("json") == "" {
+		return jsonPath(field.Type, rest)
+	}
+	return path
 }
 
 // jsonName says what a Go type is in JSON, for people who do not know ours.

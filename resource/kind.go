@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"encoding/json"
 	"regexp"
 	"time"
 )
@@ -22,6 +23,30 @@ type Kind struct {
 	Delete func(d *Deletion, r *Resource) error
 	// Present returns the properties as GET shows them.
 	Present func(r *Resource, v View) (any, error)
+	// Due returns when time alone will change a resource; the zero time is never.
+	Due func(r *Resource) time.Time
+	// Expire makes the change that fell due. It returns false when the change is
+	// that the resource has to go; the caller then removes it.
+	Expire func(d *Deletion, r *Resource) (stays bool, err error)
+}
+
+// Remove deletes a resource by the rules of its kind, with the roles assigned at
+// it: they must not apply to a later one of the same name.
+//
+// It returns false when so much goes along that it takes several transactions:
+// then only a part is gone, and the caller commits and calls again.
+func (k *Kind) Remove(d *Deletion, r *Resource) (done bool, err error) {
+	if err := k.Delete(d, r); err != nil {
+		return false, err
+	}
+	if d.More {
+		return false, nil
+	}
+	for _, a := range d.Tx.List(TypeRoleAssignment, r.ID) {
+		d.Tx.Delete(a.ID)
+	}
+	d.Tx.Delete(r.ID)
+	return true, nil
 }
 
 // Proof is a result of [Kind.Consult] that holds something for the time of the
@@ -32,6 +57,8 @@ type Proof interface{ Forget() }
 type Spec struct {
 	// Type is the full type in canonical casing.
 	Type string
+	// Place is where resources of the kind live.
+	Place Place
 	// Names is the pattern of the last name; nil accepts any.
 	Names *regexp.Regexp
 	// NameRule says in words what Names demands, for error messages.
@@ -52,6 +79,31 @@ type Spec struct {
 	Status Status
 	// Actions are the POST operations, keyed by lower-case name.
 	Actions map[string]Action
+	// Identity is set where a resource may have a managed identity.
+	Identity bool
+	// Extra names the further members that stand beside the properties.
+	Extra []string
+	// After names the types that have to be gone from a group before resources of
+	// this kind go; nested types need no mention (see [DeletionOrder]).
+	After []string
+}
+
+// Place is where the resources of a kind live.
+type Place uint8
+
+const (
+	// InGroup is in a resource group, or nested in a resource there.
+	InGroup Place = iota
+	// Extension is on any other resource, a group or a subscription.
+	Extension
+)
+
+// Holds reports whether a resource of the place may have this [ID.Scope].
+func (p Place) Holds(scope ID) bool {
+	if p == Extension {
+		return scope.Subscription != ""
+	}
+	return scope.Group != "" && scope.Namespace == ""
 }
 
 // Status holds success codes; zero means 200.
@@ -108,6 +160,17 @@ type Write struct {
 	Proof  any    // what Consult found out; nil on the dry run before it
 	Caller string // object id
 	Now    time.Time
+	// Authorize asks whether the caller may do something elsewhere that the write
+	// amounts to; its error is the answer to the caller. Nil permits nothing.
+	Authorize func(action string, scope ID) error
+}
+
+// Require fails unless the caller of the write may also do action at scope.
+func (w *Write) Require(action string, scope ID) error {
+	if w.Authorize == nil {
+		return Errorf(AuthorizationFailed, "The caller may not perform action '%s' over scope '%s'.", action, scope)
+	}
+	return w.Authorize(action, scope)
 }
 
 // Deletion is one DELETE, or the removal of a resource by the service itself.
@@ -117,6 +180,9 @@ type Deletion struct {
 	Now    time.Time
 	// ByService is set when no one asked: the resource has expired.
 	ByService bool
+	// More is set by a kind that could remove only a part of what goes along with
+	// a resource: the resource itself must then stay (see [Kind.Remove]).
+	More bool
 }
 
 // Body is a decoded request body. Members that were not sent are nil.
@@ -126,6 +192,9 @@ type Body struct {
 	HasTags    bool
 	Identity   []byte
 	Properties []byte // JSON object, or nil
+	// Extra holds the members of the body that have no field here, by name; a
+	// kind takes those that its Spec names.
+	Extra map[string]json.RawMessage
 }
 
 // Action is a POST operation on a resource. It returns what to answer; nil

@@ -22,7 +22,10 @@ type Resource struct {
 	Type     string // full type in canonical casing
 	Location string // empty for types without one
 	Tags     map[string]string
-	Identity json.RawMessage // as sent; nil when never set
+	Identity json.RawMessage // nil when the kind has none
+	// Extra holds the members beside the properties that only some kinds have,
+	// such as sku.
+	Extra map[string]json.RawMessage
 	// Properties is the public part of the resource, one JSON object.
 	Properties json.RawMessage
 	// Secrets holds what no read may ever show: keys, endpoint URLs, secret
@@ -41,6 +44,7 @@ func (r *Resource) Clone() *Resource {
 	c := *r
 	c.Tags = maps.Clone(r.Tags)
 	c.Secrets = maps.Clone(r.Secrets)
+	c.Extra = maps.Clone(r.Extra)
 	c.Properties = append(json.RawMessage(nil), r.Properties...)
 	c.Identity = append(json.RawMessage(nil), r.Identity...)
 	return &c

@@ -36,6 +36,9 @@ func settle(next, old reflect.Value, patch bool, path string) error {
 func settleField(next, old reflect.Value, field reflect.StructField, patch bool, path string) error {
 	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 	name = strings.TrimPrefix(path+"."+name, ".")
+	if field.Anonymous && field.Tag.Get("json") == "" {
+		name = path // its members stand among those around it
+	}
 	switch mode := field.Tag.Get("arm"); {
 	case mode == computed:
 		restore(next, old)

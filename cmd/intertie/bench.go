@@ -13,7 +13,8 @@ import (
 
 type benchCmd struct {
 	Scenario string        `help:"What to measure; see --list." placeholder:"NAME"`
-	Duration time.Duration `help:"About how long to take." placeholder:"DURATION"`
+	Duration time.Duration `help:"About how long to take; by default as long as the scenario needs." placeholder:"DURATION"`
+	Size     float64       `help:"Multiply the scenario's numbers of events, retries and subscriptions. Default ${default}." default:"1" placeholder:"FACTOR"`
 	List     bool          `help:"List the scenarios and stop."`
 	JSON     bool          `name:"json" help:"Print JSON for scripts instead of a table."`
 }
@@ -23,7 +24,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	if c.List {
 		var rows [][]string
 		for _, sc := range bench.Scenarios() {
-			rows = append(rows, []string{sc.Name, sc.Summary})
+			rows = append(rows, []string{sc.Name, sc.Duration.String(), sc.Summary})
 		}
 		return printTable(s.out, rows)
 	}
@@ -33,6 +34,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	results, err := bench.Run(ctx, bench.Options{
 		Scenario: c.Scenario,
 		Duration: c.Duration,
+		Size:     c.Size,
 		Setup:    setUpBench,
 		Progress: s.err,
 	})
@@ -67,19 +69,22 @@ func setUpBench(ctx context.Context, t bench.Target) (bench.Endpoint, error) {
 	}
 	defer client.Close()
 	flow := armclient.PartnerFlow{
-		Partner:      armclient.Party{Client: client, Subscription: creds.Subscription, Group: t.Name + "-partner"},
+		Partner:      armclient.Party{Client: client, Subscription: creds.Subscription, Group: t.Partner + "-partner"},
 		Customer:     armclient.Party{Client: client, Subscription: creds.Subscription, Group: t.Name + "-customer"},
-		Registration: t.Name,
-		Namespace:    t.Name,
+		Registration: t.Partner,
+		Namespace:    t.Partner,
 		PartnerTopic: t.Name,
 		Source:       "/bench/" + t.Name,
-	}
-	if t.Subscribe {
-		flow.Subscriptions = []armclient.EventSubscription{{Name: "everything", URL: t.WebhookURL}}
 	}
 	stream, err := flow.Run(ctx)
 	if err != nil {
 		return bench.Endpoint{}, err
+	}
+	for _, s := range t.Subscriptions {
+		id := stream.PartnerTopic + "/eventSubscriptions/" + s.Name
+		if err := client.Put(ctx, id, armclient.VersionEventGrid, benchSubscription(s), nil); err != nil {
+			return bench.Endpoint{}, fmt.Errorf("creating event subscription %s: %w", s.Name, err)
+		}
 	}
 	endpoint, err := url.Parse(stream.Endpoint)
 	if err != nil {
@@ -89,7 +94,27 @@ func setUpBench(ctx context.Context, t bench.Target) (bench.Endpoint, error) {
 		URL:    strings.TrimRight(t.HTTPURL, "/") + endpoint.EscapedPath(),
 		Key:    stream.Key,
 		Header: map[string]string{"aeg-channel-name": stream.Channel},
+		Topic:  stream.PartnerTopic,
+		Channel: armclient.EventGridID(creds.Subscription, t.Partner+"-partner",
+			"partnerNamespaces", t.Partner, "channels", stream.Channel),
 	}, nil
+}
+
+// benchSubscription is the body of an event subscription. Deliveries of several
+// events may be as large as Event Grid allows.
+func benchSubscription(s bench.Subscription) map[string]any {
+	webhook := map[string]any{"endpointUrl": s.URL}
+	if s.MaxEvents > 1 {
+		webhook["maxEventsPerBatch"], webhook["preferredBatchSizeInKilobytes"] = s.MaxEvents, 1024
+	}
+	properties := map[string]any{
+		"eventDeliverySchema": "CloudEventSchemaV1_0",
+		"destination":         map[string]any{"endpointType": "WebHook", "properties": webhook},
+	}
+	if s.EventTypes != nil {
+		properties["filter"] = map[string]any{"includedEventTypes": s.EventTypes}
+	}
+	return map[string]any{"properties": properties}
 }
 
 type baselineCmd struct {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
@@ -144,6 +145,8 @@ func TestEveryOptionHasAFlag(t *testing.T) {
 			file.WriteString(f.Name + ": {/some: thing}\n")
 		case f.Target.Kind() == reflect.Bool:
 			file.WriteString(f.Name + ": true\n")
+		case f.Target.Type() == reflect.TypeFor[time.Duration](), f.Target.Type() == reflect.TypeFor[[]time.Duration]():
+			file.WriteString(f.Name + ": 17s\n")
 		default:
 			file.WriteString(f.Name + ": 17\n")
 		}

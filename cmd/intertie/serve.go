@@ -46,6 +46,15 @@ type serveCmd struct {
 	WebhookCA            string   `name:"webhook-ca" help:"PEM file with further CAs to trust in webhooks." default:"${webhook_ca}" placeholder:"FILE" env:"INTERTIE_WEBHOOK_CA"`
 	Bind                 bindings `help:"Address of an Azure resource that is not ours, by its ARM id or the id's beginning; may be repeated." placeholder:"RESOURCEID=URL" env:"INTERTIE_BIND"`
 
+	RetrySchedule    []time.Duration `name:"retry-schedule" help:"For development: delays between attempts, with commas between, instead of Event Grid's 10s,30s,1m,5m,10m,30m,1h,3h,6h,12h." placeholder:"DURATION" env:"INTERTIE_RETRY_SCHEDULE"`
+	DeadLetterDelay  time.Duration   `name:"dead-letter-delay" help:"For development: time between the last attempt and the dead-letter blob, instead of 5m." placeholder:"DURATION" env:"INTERTIE_DEAD_LETTER_DELAY"`
+	ValidationWindow time.Duration   `name:"validation-window" help:"For development: time for the manual validation of a webhook, instead of 10m." placeholder:"DURATION" env:"INTERTIE_VALIDATION_WINDOW"`
+	RetryNotFound    bool            `name:"retry-webhook-404" help:"Attempt events again that a webhook answered with 404." env:"INTERTIE_RETRY_WEBHOOK_404"`
+
+	WebhookTokenURL         string `name:"webhook-token-url" help:"Token endpoint of the service that signs this server in to webhooks protected by Microsoft Entra; {tenant} stands for their tenant. Without it, the built-in sign-in." placeholder:"URL" env:"INTERTIE_WEBHOOK_TOKEN_URL"`
+	WebhookClientID         string `name:"webhook-client-id" help:"Client id at that service." placeholder:"ID" env:"INTERTIE_WEBHOOK_CLIENT_ID"`
+	WebhookClientSecretFile string `name:"webhook-client-secret-file" help:"File with the client secret at that service." placeholder:"FILE" env:"INTERTIE_WEBHOOK_CLIENT_SECRET_FILE"`
+
 	Profile string `help:"Loopback address that serves runtime profiles, for finding out what the server is busy with." hidden:"" placeholder:"ADDR" env:"INTERTIE_PROFILE"`
 
 	LogFormat string `name:"log-format" help:"Form of the log on stderr: text, json, or auto (text for a terminal)." enum:"text,json,auto" default:"text" env:"INTERTIE_LOG_FORMAT"`
@@ -71,6 +80,9 @@ func (c *serveCmd) options() app.Options {
 	o.MasterKeyFile, o.AllowPrivateWebhooks, o.WebhookCA = c.MasterKeyFile, c.AllowPrivateWebhooks, c.WebhookCA
 	o.Regions, o.AllowedHosts, o.TrustedProxies = c.Regions, c.AllowedHosts, c.TrustedProxies
 	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
+	o.RetrySchedule, o.DeadLetterDelay, o.ValidationWindow = c.RetrySchedule, c.DeadLetterDelay, c.ValidationWindow
+	o.RetryNotFound = c.RetryNotFound
+	o.WebhookTokens = app.WebhookTokens{URL: c.WebhookTokenURL, ClientID: c.WebhookClientID, ClientSecretFile: c.WebhookClientSecretFile}
 	return o
 }
 

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intertie/intertie/activity"
+	"github.com/intertie/intertie/deliver"
+	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/resource"
+)
+
+// activityLog lets management events take the way of all events.
+type activityLog struct{ events *eventlog.Log }
+
+// Append implements [activity.Log].
+func (l activityLog) Append(ctx context.Context, entries []activity.Entry) error {
+	out := make([]eventlog.Entry, len(entries))
+	for i, e := range entries {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		out[i] = eventlog.Entry{ID: id, Topic: e.Topic, Published: e.Published, Event: e.Event}
+	}
+	return l.events.Append(ctx, out)
+}
+
+func lostActivity(r prometheus.Registerer) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "intertie_management_events_lost_total", Help: "Events of the types Microsoft.Resources.* that could not be stored.",
+	})
+	r.MustRegister(c)
+	return c
+}
+
+// deliveries shows how the delivery to an event subscription goes.
+type deliveries struct{ dispatcher *deliver.Dispatcher }
+
+// Status implements [eventgrid.Deliveries].
+func (d deliveries) Status(uid resource.UID) (any, bool) {
+	s, ok := d.dispatcher.Status(uid)
+	if !ok {
+		return nil, false
+	}
+	return deliveryStatus(s), true
+}
+
+// clientIP returns the address that a request comes from: the connection's, or
+// what a trusted proxy says.
+func (h *hosts) clientIP(r *http.Request) string {
+	if h.fromProxy(r) {
+		forwarded := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		if last := strings.TrimSpace(forwarded[len(forwarded)-1]); last != "" {
+			return last
+		}
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}

@@ -1,0 +1,207 @@
+package arm
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/resource"
+)
+
+// Types of the extension form, which no store holds: they are other ways to what
+// other kinds hold.
+const (
+	typeExtensionTopic = eventgrid.Namespace + "/extensionTopics"
+	// nestedSubscriptions is the last type segment of stored event subscriptions.
+	nestedSubscriptions = "eventSubscriptions"
+)
+
+// extensionKinds declares them. stored is the kind of any stored event
+// subscription: all have the same actions.
+func extensionKinds(stored *resource.Kind) []*resource.Kind {
+	versions := eventgrid.SubscriptionVersions()
+	return []*resource.Kind{
+		{Spec: resource.Spec{
+			Type: eventgrid.TypeEventSubscription, Place: resource.Extension, Versions: versions, FlatPatch: true,
+			Status: resource.Status{Put: http.StatusCreated, Patch: http.StatusCreated}, Actions: stored.Actions,
+		}},
+		{Spec: resource.Spec{Type: typeExtensionTopic, Place: resource.Extension, Versions: versions}},
+	}
+}
+
+// address is how a client names a resource. Roles must allow the type of the
+// address, and the answer looks as the address does; what is stored may have
+// another id.
+type address struct {
+	id   resource.ID
+	kind *resource.Kind // of the address
+}
+
+// action is the operation as roles name it.
+func (a address) action(verb string) string { return a.kind.Type + "/" + verb }
+
+func (a address) extension() bool { return a.kind.Place == resource.Extension }
+
+// kindOf finds a kind and checks that the api-version knows it.
+func (h *Handler) kindOf(typ, version string) (*resource.Kind, error) {
+	kind, ok := h.kinds[strings.ToLower(typ)]
+	if !ok {
+		kind, ok = h.extensions[strings.ToLower(typ)]
+	}
+	if !ok {
+		ns, t, _ := strings.Cut(typ, "/")
+		return nil, resource.Errorf(resource.InvalidResourceType,
+			"The resource type '%s' could not be found in the namespace '%s' for api version '%s'.", t, ns, version)
+	}
+	for _, v := range kind.Versions {
+		if strings.EqualFold(v, version) {
+			return kind, nil
+		}
+	}
+	return nil, resource.Errorf(resource.NoRegisteredProviderFound,
+		"No registered resource provider found for API version '%s' for type '%s'. The supported api-versions are '%s'.",
+		version, kind.Type, strings.Join(kind.Versions, ", "))
+}
+
+// addressOf reads the id of a resource, in the casing of its type, and refuses
+// one of the right type in the wrong place.
+func (h *Handler) addressOf(id resource.ID, version string) (address, error) {
+	kind, err := h.kindOf(id.Type(), version)
+	if err != nil {
+		return address{}, err
+	}
+	if !kind.Place.Holds(id.Scope()) {
+		where := "a resource group"
+		if kind.Place == resource.Extension {
+			where = "a subscription, or anything in one"
+		}
+		return address{}, resource.Errorf(resource.InvalidResourceType, "A resource of type '%s' lives in %s; the path '%s' names none.", kind.Type, where, id)
+	}
+	return address{id: canonical(id, kind), kind: kind}, nil
+}
+
+// canonical returns the id with the kind's casing of the type.
+func canonical(id resource.ID, kind *resource.Kind) resource.ID {
+	return id.Scope().Provider(kind.Type, id.Names...)
+}
+
+// locate returns where the resource of an address is stored, and its kind there.
+// It returns false in the extension form when nothing can be stored for the scope.
+func (h *Handler) locate(tx resource.Tx, a address) (resource.ID, *resource.Kind, bool) {
+	if !a.extension() {
+		return a.id, a.kind, true
+	}
+	home, ok := eventgrid.Home(tx, a.id.Scope())
+	if !ok {
+		return resource.ID{}, nil, false
+	}
+	return h.inHome(home, a.id.Name())
+}
+
+func (h *Handler) inHome(home resource.ID, name string) (resource.ID, *resource.Kind, bool) {
+	kind, ok := h.kinds[strings.ToLower(home.Type()+"/"+nestedSubscriptions)]
+	if !ok {
+		return resource.ID{}, nil, false
+	}
+	return canonical(home.Child(nestedSubscriptions, name), kind), kind, true
+}
+
+// makeRoom is locate before a write that may create: it also creates what the
+// resource will be stored in, as far as the rules do so unasked.
+func (h *Handler) makeRoom(rq *request, tx resource.Tx, a address) (resource.ID, *resource.Kind, error) {
+	id, kind, ok := h.locate(tx, a)
+	if ok || !a.extension() {
+		return id, kind, nil
+	}
+	home, err := h.Rules.MakeHome(tx, a.id.Scope(), rq.caller.ObjectID, rq.now)
+	if err != nil {
+		return resource.ID{}, nil, err
+	}
+	if id, kind, ok = h.inHome(home, a.id.Name()); !ok {
+		return resource.ID{}, nil, notFound(a.id)
+	}
+	return id, kind, nil
+}
+
+// shown returns the id by which a stored resource appears at an address: zero
+// for its own.
+func (h *Handler) shown(tx resource.Tx, a address, r *resource.Resource) resource.ID {
+	if !a.extension() {
+		return resource.ID{}
+	}
+	return extensionID(tx, r, a.id.Scope())
+}
+
+// extensionID returns the id of a stored event subscription in the extension
+// form, with the casing that its scope was created in. The scope is the source of
+// its topic, unless it was asked for at the topic itself.
+func extensionID(tx resource.Tx, r *resource.Resource, asked resource.ID) resource.ID {
+	scope := r.ID.Parent()
+	if topic, ok := tx.Get(scope); ok && !asked.Equal(scope) {
+		scope = eventgrid.SourceOf(tx, topic)
+	}
+	return scope.Provider(eventgrid.TypeEventSubscription, r.ID.Name())
+}
+
+// note tells the request which resource it is about.
+func (h *Handler) note(rq *request, tx resource.Tx, a address, r *resource.Resource) {
+	subject := h.shown(tx, a, r)
+	if subject.IsRoot() {
+		subject = r.ID
+	}
+	rq.concerns(subject, r.ID)
+}
+
+// find makes sure that everything around a resource is there. A resource of
+// another provider cannot be known here, so one that is extended need not be.
+func (h *Handler) find(tx resource.Tx, id resource.ID) error {
+	if err := eventgrid.RequireRegistered(tx, id.Subscription); err != nil {
+		return err
+	}
+	if id.Group != "" {
+		if _, ok := tx.Get(id.GroupScope()); !ok {
+			return groupNotFound(id)
+		}
+	}
+	return nil
+}
+
+// findScope is find for what hangs on a scope: one of ours has to be there.
+func (h *Handler) findScope(tx resource.Tx, scope resource.ID) error {
+	if err := h.find(tx, scope); err != nil {
+		return err
+	}
+	if !strings.EqualFold(scope.Namespace, eventgrid.Namespace) {
+		return nil
+	}
+	if _, ok := tx.Get(scope); !ok {
+		return notFound(scope)
+	}
+	return nil
+}
+
+// findAround is find for a resource that is looked for, or, in the extension
+// form, findScope.
+func (h *Handler) findAround(tx resource.Tx, a address) error {
+	if a.extension() {
+		return h.findScope(tx, a.id.Scope())
+	}
+	return h.find(tx, a.id)
+}
+
+func requireParent(tx resource.Tx, id resource.ID) error {
+	if len(id.Types) < 2 {
+		return nil
+	}
+	if _, ok := tx.Get(id.Parent()); !ok {
+		return resource.Errorf(resource.ParentNotFound,
+			"Can not perform requested operation on nested resource. Parent resource '%s' not found.", id.Parent().Name())
+	}
+	return nil
+}
+
+func notFound(id resource.ID) error {
+	return resource.Errorf(resource.NotFound,
+		"The Resource '%s/%s' under resource group '%s' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+		id.Type(), strings.Join(id.Names, "/"), id.Group)
+}
