@@ -17,7 +17,27 @@ func sample(n int) []byte {
 		n, n, strings.TrimSuffix(strings.Repeat(`{"sku":"AB-1234567","quantity":12,"price":19.95,"text":"a longer description of the line"},`, 7), ","))
 }
 
-func sampleBatch(n int) []byte {
+// sampleGrid is the same event in the Event Grid schema, as the SDKs send it.
+func sampleGrid(n int) []byte {
+	_, data, _ := bytes.Cut(sample(n), []byte(`"data":`))
+	return fmt.Appendf(nil, `{"id":"A234-1234-%04d","eventType":"Contoso.Orders.OrderPlaced","subject":"orders/%d",`+
+		`"eventTime":"2024-05-01T12:00:00.1234567Z","dataVersion":"2.0","data":%s`, n, n, data)
+}
+
+// sampleCustom is the same event in a custom schema, for sampleMapping.
+func sampleCustom(n int) []byte {
+	_, data, _ := bytes.Cut(sample(n), []byte(`"data":{`))
+	return fmt.Appendf(nil, `{"key":"A234-1234-%04d","kind":"Contoso.Orders.OrderPlaced","about":{"path":"orders/%d"},"at":"2024-05-01T12:00:00.1234567Z",%s`,
+		n, n, bytes.TrimSuffix(data, []byte("}")))
+}
+
+var sampleMapping = &Mapping{
+	ID: Field{Source: "key"}, Type: Field{Source: "kind"}, Subject: Field{Source: "about.path"}, Time: Field{Source: "at"}, DataVersion: Field{Default: "2.0"},
+}
+
+func sampleBatch(n int) []byte { return batchOf(n, sample) }
+
+func batchOf(n int, sample func(int) []byte) []byte {
 	events := make([][]byte, n)
 	for i := range events {
 		events[i] = sample(i)
@@ -32,28 +52,66 @@ func slicesJoin(events [][]byte) []byte {
 func BenchmarkParse(b *testing.B) {
 	rc := bytes.ReplaceAll(sampleBatch(100), []byte(`"specversion":"1.0"`), []byte(`"specversion":"1.0-rc1"`))
 	for _, bm := range []struct {
-		name, contentType string
-		body              []byte
-		header            map[string][]string
+		name string
+		r    Request
 	}{
-		{"structured/1", typeStructured, sample(1), nil},
-		{"batch/1", typeBatch, sampleBatch(1), nil},
-		{"batch/100", typeBatch, sampleBatch(100), nil},
-		{"batch/100/rc1", typeBatch, rc, nil},
-		{"binary/1", typeJSON, sample(1), map[string][]string{
+		{"structured/1", Request{ContentType: typeStructured, Body: sample(1)}},
+		{"batch/1", Request{ContentType: typeBatch, Body: sampleBatch(1)}},
+		{"batch/100", Request{ContentType: typeBatch, Body: sampleBatch(100)}},
+		{"batch/100/rc1", Request{ContentType: typeBatch, Body: rc}},
+		{"binary/1", Request{ContentType: typeJSON, Body: sample(1), Header: map[string][]string{
 			"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/contoso"}, "Ce-Type": {"Contoso.Placed"}, "Ce-Subject": {"orders/1"},
-		}},
+		}}},
+		{"grid/1", Request{Schema: EventGrid, Topic: topicID, Body: batchOf(1, sampleGrid)}},
+		{"grid/100", Request{Schema: EventGrid, Topic: topicID, Body: batchOf(100, sampleGrid)}},
+		{"custom/1", Request{Schema: Custom, Topic: topicID, Mapping: sampleMapping, Body: batchOf(1, sampleCustom)}},
+		{"custom/100", Request{Schema: Custom, Topic: topicID, Mapping: sampleMapping, Body: batchOf(100, sampleCustom)}},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			b.SetBytes(int64(len(bm.body)))
+			b.SetBytes(int64(len(bm.r.Body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Parse(Request{ContentType: bm.contentType, Header: bm.header, Body: bm.body}); err != nil {
+				if _, err := Parse(bm.r); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	grid := parseOne(b, Request{Schema: EventGrid, Topic: topicID, Body: sampleGrid(1)})
+	custom := parseOne(b, Request{Schema: Custom, Topic: topicID, Mapping: sampleMapping, Body: sampleCustom(1)})
+	for _, bm := range []struct {
+		name string
+		ev   Event
+		as   Schema
+	}{
+		{"copy", grid, EventGrid},
+		{"grid to cloud", grid, CloudEvents},
+		{"custom to custom", custom, Custom},
+		{"custom to cloud", custom, CloudEvents},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.SetBytes(int64(len(bm.ev.JSON)))
+			b.ReportAllocs()
+			var dst []byte
+			for b.Loop() {
+				var err error
+				if dst, err = bm.ev.Append(dst[:0], bm.as); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("data version", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if grid.DataVersion() != "2.0" {
+				b.Fatal(grid.DataVersion())
+			}
+		}
+	})
 }
 
 // BenchmarkLibrary is what the hand-written scanner is measured against: the

@@ -22,6 +22,9 @@ func parseBinary(r *Request) ([]Event, *Error) {
 	if len(ev.JSON) > r.Limits.EventBytes {
 		return nil, eventTooLarge("", len(ev.JSON), r.Limits.EventBytes)
 	}
+	if r.Domain {
+		ev.DomainTopic = ev.Source
+	}
 	return []Event{ev}, nil
 }
 
@@ -94,7 +97,7 @@ func readExtensions(r *Request, env *Envelope) *Error {
 // readData takes the body as it is when its type is JSON, else as bytes.
 func readData(r *Request, env *Envelope) *Error {
 	if len(r.Body) == 0 {
-		return invalid("Unexpected end of the body: in binary mode it is the data of the event and must not be empty (schema %s).", schema)
+		return invalid("Unexpected end of the body: in binary mode it is the data of the event and must not be empty (schema %s).", CloudEvents)
 	}
 	if !isJSON(mediaType(r.ContentType)) {
 		env.Binary = r.Body
@@ -102,7 +105,7 @@ func readData(r *Request, env *Envelope) *Error {
 	}
 	body := trimBOM(r.Body)
 	if !utf8.Valid(body) {
-		return notUTF8(body)
+		return notUTF8(body, CloudEvents)
 	}
 	start := skipSpace(body, 0)
 	end, err := skipValue(body, start, 1)
@@ -112,7 +115,7 @@ func readData(r *Request, env *Envelope) *Error {
 		}
 	}
 	if err != nil {
-		return invalid("The body is the data of the event (schema %s) and its content type is JSON, but it is not: %v.", schema, err)
+		return invalid("The body is the data of the event (schema %s) and its content type is JSON, but it is not: %v.", CloudEvents, err)
 	}
 	env.Data = body[start:end]
 	return nil
@@ -173,5 +176,5 @@ func percentDecode(s string) string {
 }
 
 func badHeader(header, problem string) *Error {
-	return &Error{InvalidCloudEventHeader, "The header '" + strings.ToLower(header) + "' " + problem + " (schema " + schema + ")."}
+	return &Error{InvalidCloudEventHeader, "The header '" + strings.ToLower(header) + "' " + problem + " (schema " + CloudEvents.String() + ")."}
 }

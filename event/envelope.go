@@ -96,51 +96,13 @@ func (e *envelope) addExtension(name []byte) bool {
 	return true
 }
 
-// readEnvelope reads the object that starts at i and fills env. It validates
-// the JSON of the whole object and refuses attributes that occur twice.
-func (p *parser) readEnvelope(env *envelope, i, depth int) (int, *Error) {
-	b := p.body
-	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == '}' {
-		return i + 1, nil
-	}
-	for {
-		start, name, serr := skipName(b, i)
-		if serr != nil {
-			return start, p.syntax(serr)
-		}
-		end, escaped, serr := p.skipMember(start, depth+1)
-		if serr != nil {
-			return end, p.syntax(serr)
-		}
-		if err := p.addMember(env, name, attribute{raw: span{start, end}, kind: b[start], escaped: escaped}); err != nil {
-			return end, err
-		}
-		i = skipSpace(b, end)
-		switch {
-		case i < len(b) && b[i] == ',':
-			i = skipSpace(b, i+1)
-		case i < len(b) && b[i] == '}':
-			return i + 1, nil
-		default:
-			return i, p.syntax(unexpected(b, i, "',' or '}' behind a property"))
-		}
-	}
-}
-
-// skipMember reads the value of a top-level member.
-func (p *parser) skipMember(i, depth int) (end int, escaped bool, err *syntaxError) {
-	if i < len(p.body) && p.body[i] == '"' {
-		return skipString(p.body, i)
-	}
-	end, err = skipValue(p.body, i, depth)
-	return end, false, err
-}
-
-func (p *parser) addMember(env *envelope, name text, a attribute) *Error {
+// addAttribute keeps a member of a CloudEvent. An attribute that occurs twice
+// is refused.
+func (p *parser) addAttribute(name text, a attribute) *Error {
+	env := &p.env
 	n, ok := name.decoded()
 	if !ok {
-		return invalid("%sthe property name %s is not valid Unicode (schema %s).", p.where(), clip(name.raw), schema)
+		return invalid("%sthe property name %s is not valid Unicode (schema %s).", p.where(), clip(name.raw), p.schema)
 	}
 	if m := env.member(n); m != nil {
 		if m.kind != 0 {
@@ -150,7 +112,7 @@ func (p *parser) addMember(env *envelope, name text, a attribute) *Error {
 		return nil
 	}
 	if p.strict && !isAttributeName(n) {
-		return invalid("%sthe property name %s breaks the rules of schema %s: use only the letters a-z and digits.", p.where(), clip(name.raw), schema)
+		return invalid("%sthe property name %s breaks the rules of schema %s: use only the letters a-z and digits.", p.where(), clip(name.raw), p.schema)
 	}
 	if !env.addExtension(n) {
 		return p.duplicate(n)
@@ -159,12 +121,12 @@ func (p *parser) addMember(env *envelope, name text, a attribute) *Error {
 }
 
 func (p *parser) duplicate(name []byte) *Error {
-	return invalid("%sthe property '%s' occurs twice (schema %s); send it once.", p.where(), clip(name), schema)
+	return invalid("%sthe property '%s' occurs twice (schema %s); send it once.", p.where(), clip(name), p.schema)
 }
 
-// check applies the rules to an envelope. The order is the one in which Event
+// checkAttributes applies the rules to an envelope. The order is the one in which Event
 // Grid reports what is missing.
-func (p *parser) check(env *envelope) *Error {
+func (p *parser) checkAttributes(env *envelope) *Error {
 	for _, r := range [...]struct {
 		a *attribute
 		// reported is the name in error texts: Event Grid's says eventType.
@@ -183,7 +145,7 @@ func (p *parser) check(env *envelope) *Error {
 		}
 	}
 	if p.strict && !isSpecVersion(env.specversion.s) {
-		return invalid("%sthe property 'specversion' is '%s'; schema %s asks for '1.0'.", p.where(), clip(env.specversion.s), schema)
+		return invalid("%sthe property 'specversion' is '%s'; schema %s asks for '1.0'.", p.where(), clip(env.specversion.s), p.schema)
 	}
 	for _, r := range [...]struct {
 		a    *attribute
@@ -206,11 +168,11 @@ func (p *parser) check(env *envelope) *Error {
 			continue
 		}
 		if err := r.rule(r.a.s); err != nil {
-			return invalid("%sthe property '%s' is not valid in schema %s: %v.", p.where(), r.name, schema, err)
+			return invalid("%sthe property '%s' is not valid in schema %s: %v.", p.where(), r.name, p.schema, err)
 		}
 	}
 	if env.data.present() && env.base64.present() {
-		return invalid("%sthe properties 'data' and 'data_base64' exclude each other in schema %s; send one of them.", p.where(), schema)
+		return invalid("%sthe properties 'data' and 'data_base64' exclude each other in schema %s; send one of them.", p.where(), p.schema)
 	}
 	return nil
 }
@@ -221,11 +183,11 @@ func (p *parser) decode(a *attribute, name string) *Error {
 		return nil
 	}
 	if a.kind != '"' {
-		return invalid("%sthe property '%s' must be a string in schema %s, not %s.", p.where(), name, schema, kindName(a.kind))
+		return invalid("%sthe property '%s' must be a string in schema %s, not %s.", p.where(), name, p.schema, kindName(a.kind))
 	}
 	s, ok := text{raw: p.body[a.raw.start:a.raw.end], escaped: a.escaped}.decoded()
 	if !ok {
-		return invalid("%sthe property '%s' holds half of a surrogate pair, which is no character (schema %s).", p.where(), name, schema)
+		return invalid("%sthe property '%s' holds half of a surrogate pair, which is no character (schema %s).", p.where(), name, p.schema)
 	}
 	a.s = s
 	return nil
@@ -233,7 +195,7 @@ func (p *parser) decode(a *attribute, name string) *Error {
 
 func (p *parser) missing(name, reported string) *Error {
 	return invalid("%sthe property '%s' is missing or empty; schema %s requires it: set '%s' to a non-empty string.",
-		p.where(), reported, schema, name)
+		p.where(), reported, p.schema, name)
 }
 
 // place names the event being read; empty if the request holds only one.

@@ -31,7 +31,13 @@ func Check(r Request) error {
 
 // mode chooses how to read r. The media type decides, whatever its parameters
 // are; a CloudEvents type wins over ce-* headers, as the HTTP binding demands.
+//
+// In the other schemas the body alone tells an array from an object, and any
+// content type will do: what curl -d sends by itself, or none.
 func (r *Request) mode() (mode, *Error) {
+	if r.Schema != CloudEvents {
+		return modeBatch, nil
+	}
 	media := mediaType(r.ContentType)
 	headers := r.hasAttributeHeaders()
 	var m mode
@@ -52,7 +58,7 @@ func (r *Request) mode() (mode, *Error) {
 			typeStructured + " for one event, " + typeBatch + " for an array of events, or any type together with ce-* headers."}
 	}
 	if headers && r.Strict {
-		return 0, invalid("ce-* headers do not go with the content type '%s' of schema %s; leave them out.", media, schema)
+		return 0, invalid("ce-* headers do not go with the content type '%s' of schema %s; leave them out.", media, CloudEvents)
 	}
 	return m, nil
 }

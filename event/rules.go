@@ -25,67 +25,6 @@ func isAttributeName(name []byte) bool {
 	return len(name) > 0
 }
 
-var errTime = errors.New("it is not an RFC 3339 time with a zone, such as 2024-05-01T12:00:00Z")
-
-// checkTime accepts RFC 3339 date-times, leap seconds and any number of
-// fraction digits included. Neither a missing zone nor an offset without a
-// colon passes, for the receiver's parser would fail on them.
-func checkTime(s []byte) error {
-	const layout = "0000-00-00T00:00:00"
-	if len(s) < len(layout)+1 {
-		return errTime
-	}
-	for i, c := range []byte(layout) {
-		switch {
-		case c == '0' && isDigit(s[i]), c == s[i], c == 'T' && s[i] == 't':
-		default:
-			return errTime
-		}
-	}
-	year, month, day := 100*two(s)+two(s[2:]), two(s[5:]), two(s[8:])
-	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
-		two(s[11:]) > 23 || two(s[14:]) > 59 || two(s[17:]) > 60 {
-		return errTime
-	}
-	s = s[len(layout):]
-	if s[0] == '.' {
-		n := 1
-		for n < len(s) && isDigit(s[n]) {
-			n++
-		}
-		if n == 1 {
-			return errTime
-		}
-		s = s[n:]
-	}
-	switch {
-	case len(s) == 1 && s[0]|0x20 == 'z':
-		return nil
-	case len(s) == 6 && (s[0] == '+' || s[0] == '-') && s[3] == ':' &&
-		isDigit(s[1]) && isDigit(s[2]) && isDigit(s[4]) && isDigit(s[5]) && two(s[1:]) <= 23 && two(s[4:]) <= 59:
-		return nil
-	}
-	return errTime
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-// two reads two digits.
-func two(s []byte) int { return int(s[0]-'0')*10 + int(s[1]-'0') }
-
-func daysIn(year, month int) int {
-	switch month {
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	case 4, 6, 9, 11:
-		return 30
-	}
-	return 31
-}
-
 // checkURIReference accepts what RFC 3986 calls a URI reference.
 func checkURIReference(s []byte) error {
 	if bytes.ContainsAny(s, " <>\"{}|\\^`") {
@@ -124,7 +63,7 @@ func clip(s []byte) string {
 	return strings.ToValidUTF8(string(s[:most]), "") + "…"
 }
 
-func notUTF8(body []byte) *Error {
+func notUTF8(body []byte, schema Schema) *Error {
 	i := 0
 	for i < len(body) {
 		r, n := utf8.DecodeRune(body[i:])
@@ -153,19 +92,19 @@ func (p *parser) syntax(err *syntaxError) *Error {
 	if p.batch {
 		at = p.where()
 	}
-	return invalid("%sthe body is not valid JSON for schema %s: %v.", at, schema, err)
+	return invalid("%sthe body is not valid JSON for schema %s: %v.", at, p.schema, err)
 }
 
 // wrongStart says that an array or object should have begun at i.
 func (p *parser) wrongStart(i int, want, advice string) *Error {
 	if i >= len(p.body) {
-		return invalid("Unexpected end of the body: expected the start of an %s in schema %s; %s.", want, schema, advice)
+		return invalid("Unexpected end of the body: expected the start of an %s in schema %s; %s.", want, p.schema, advice)
 	}
 	where := ""
 	if p.batch && want == "object" {
 		where = p.where()
 	}
-	return invalid("%sexpected the start of an %s in schema %s, got %s; %s.", where, want, schema, startName(p.body[i]), advice)
+	return invalid("%sexpected the start of an %s in schema %s, got %s; %s.", where, want, p.schema, startName(p.body[i]), advice)
 }
 
 // kindName describes a value by its first byte.

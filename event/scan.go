@@ -140,6 +140,16 @@ func skipName(b []byte, i int) (value int, name text, err *syntaxError) {
 	return skipSpace(b, i+1), name, nil
 }
 
+// skipMember is skipValue for a member whose text may be needed: it also says
+// whether a string contains a backslash.
+func skipMember(b []byte, i, depth int) (end int, escaped bool, err *syntaxError) {
+	if i < len(b) && b[i] == '"' {
+		return skipString(b, i)
+	}
+	end, err = skipValue(b, i, depth)
+	return end, false, err
+}
+
 // Eight bytes at a time: each constant repeats one byte.
 const (
 	ones   = 0x0101010101010101

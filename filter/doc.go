@@ -1,4 +1,5 @@
-// Package filter decides which event subscriptions want an event.
+// Package filter decides which event subscriptions want an event, and reads by
+// the same keys what a subscription wants to know of one.
 //
 // It implements Event Grid's filters: event types, subject prefix and suffix,
 // and the nineteen operators of advanced filters.
@@ -7,6 +8,7 @@
 //	Compile   checks every limit and operand once, and refuses with an *Error
 //	Filter    the compiled form; answers for one event
 //	Index     many filters at once; the cost follows what matches
+//	Fields    the values that an event has at some keys
 //
 // # How an event is matched
 //
@@ -35,6 +37,9 @@
 //   - Text compares by simple Unicode case folding, without a locale. Only
 //     isSubjectCaseSensitive changes that, and only for the two subject filters.
 //   - Integers of any size compare exactly, other numbers as IEEE doubles.
+//
+// These rules are the same for every schema: an event of a custom schema comes
+// here in the Event Grid schema, with the publisher's object as its data.
 //
 // The package knows the bytes of an event and nothing about topics,
 // subscriptions, transports or storage.
