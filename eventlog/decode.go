@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/intertie/intertie/event"
 )
 
 // decodeEvents reads a record of events. Nothing returned aliases rec: an event
@@ -61,7 +63,7 @@ func openRecord(rec []byte, want recordKind) (r reader, ready time.Time, n int, 
 	if rec[0] == 0 || recordKind(rec[1]) != want {
 		return r, ready, 0, fmt.Errorf("%w: version %d, kind %q where %q belongs", errMalformed, rec[0], rec[1], want)
 	}
-	r.rest = rec[2:]
+	r.version, r.rest = rec[0], rec[2:]
 	ready = r.time()
 	count := r.uvarint()
 	// No entry is shorter than its two ids, so a count cannot make us allocate
@@ -75,8 +77,9 @@ func openRecord(rec []byte, want recordKind) (r reader, ready time.Time, n int, 
 // reader takes a record apart. After the first field that does not fit, bad is
 // set and every further field is zero; end reports it.
 type reader struct {
-	rest []byte
-	bad  bool
+	version byte
+	rest    []byte
+	bad     bool
 	texts
 }
 
@@ -92,10 +95,30 @@ func (r *reader) entry(e *Entry) {
 	r.buf, r.n = r.buf[:0], 0
 	copy(e.ID[:], r.bytes(16))
 	copy(e.Topic[:], r.bytes(16))
+	if r.version >= 2 {
+		r.origin(e)
+	}
 	e.Published = r.time()
 	e.Event.JSON = append([]byte(nil), r.bytes(r.length())...)
 	for range 5 { // id, source, type, subject, specversion
 		r.text()
+	}
+}
+
+// origin reads what version 2 added: of which schema the event is, and in which
+// domain its topic.
+func (r *reader) origin(e *Entry) {
+	b := r.bytes(1)
+	if r.bad {
+		return
+	}
+	e.Event.Schema = event.Schema(b[0] &^ domainFollows)
+	if e.Event.Schema > event.Custom {
+		r.bad = true
+		return
+	}
+	if b[0]&domainFollows != 0 {
+		copy(e.Domain[:], r.bytes(16))
 	}
 }
 
@@ -123,7 +146,7 @@ func (r *reader) finish(e *Entry, d *Delivery) {
 
 func (r *reader) end() error {
 	if r.bad {
-		return fmt.Errorf("%w: it ends in the middle of an entry", errMalformed)
+		return fmt.Errorf("%w: an entry is cut off or has an unknown schema", errMalformed)
 	}
 	if len(r.rest) > 0 {
 		return fmt.Errorf("%w: %d bytes after its last entry", errMalformed, len(r.rest))

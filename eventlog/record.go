@@ -17,7 +17,10 @@ import (
 //
 // An entry is
 //
-//	id [16]  topic [16]  published varint
+//	id [16]  topic [16]
+//	schema 1 byte  its event.Schema, plus domainFollows
+//	domain [16]    only with domainFollows
+//	published varint
 //	JSON, id, source, type, subject, specversion: each uvarint length and bytes
 //
 // and a delivery adds
@@ -27,8 +30,14 @@ import (
 //
 // Times are Unix nanoseconds, 0 for the zero time. There is no checksum:
 // JetStream has one per message. A change of layout takes the next version
-// number, and the decoder goes on reading the older ones.
-const recordVersion = 1
+// number, and the decoder goes on reading the older ones: in version 1 an entry
+// had neither schema nor domain, for all events were CloudEvents of partner
+// topics.
+const recordVersion = 2
+
+// domainFollows is the bit beside the schema that says that the topic is in a
+// domain. Few are, so the others do not carry 16 zero bytes.
+const domainFollows = 0x80
 
 type recordKind byte
 
@@ -70,6 +79,12 @@ func entrySize(e *Entry) int {
 func appendEntry(b []byte, e *Entry) []byte {
 	b = append(b, e.ID[:]...)
 	b = append(b, e.Topic[:]...)
+	if e.Domain.IsZero() {
+		b = append(b, byte(e.Event.Schema))
+	} else {
+		b = append(b, byte(e.Event.Schema)|domainFollows)
+		b = append(b, e.Domain[:]...)
+	}
 	b = appendTime(b, e.Published)
 	b = binary.AppendUvarint(b, uint64(len(e.Event.JSON)))
 	b = append(b, e.Event.JSON...)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
 )
 
@@ -26,6 +27,7 @@ const minBody = 4 << 10
 type workspace struct {
 	body    []byte
 	entries []eventlog.Entry
+	taken   []taken
 	// lent is set while the log has the entries, and stays set if it fails.
 	lent bool
 }
@@ -43,7 +45,8 @@ func (ws *workspace) release() {
 		return
 	}
 	clear(ws.entries)
-	ws.entries = ws.entries[:0]
+	clear(ws.taken)
+	ws.entries, ws.taken = ws.entries[:0], ws.taken[:0]
 	ws.body = ws.body[:0]
 	workspaces.Put(ws)
 }
@@ -80,7 +83,7 @@ func contentEncoding(r *http.Request) (gzipped bool, p *problem) {
 }
 
 // readBody reads the whole body into ws.
-func (h *Handler) readBody(r *http.Request, ws *workspace, gzipped bool) *problem {
+func (h *Handler) readBody(r *http.Request, ws *workspace, schema event.Schema, gzipped bool) *problem {
 	limit := h.maxBody()
 	// One byte more than may be there tells too much from just enough. It also
 	// bounds compressed input that inflates to nothing.
@@ -89,7 +92,7 @@ func (h *Handler) readBody(r *http.Request, ws *workspace, gzipped bool) *proble
 	if gzipped {
 		z, err := inflater(raw)
 		if err != nil {
-			return h.bodyProblem(err, raw, true)
+			return h.bodyProblem(err, raw, schema, true)
 		}
 		defer inflaters.Put(z)
 		src = io.LimitReader(z, limit+1)
@@ -104,7 +107,7 @@ func (h *Handler) readBody(r *http.Request, ws *workspace, gzipped bool) *proble
 		return h.bodyTooLarge()
 	}
 	if err != nil {
-		return h.bodyProblem(err, raw, gzipped)
+		return h.bodyProblem(err, raw, schema, gzipped)
 	}
 	return nil
 }
@@ -127,7 +130,7 @@ func appendAll(b []byte, r io.Reader) ([]byte, error) {
 }
 
 // bodyProblem says why a body could not be read to its end.
-func (h *Handler) bodyProblem(err error, raw *io.LimitedReader, gzipped bool) *problem {
+func (h *Handler) bodyProblem(err error, raw *io.LimitedReader, schema event.Schema, gzipped bool) *problem {
 	switch {
 	case raw.N <= 0: // compressed input that is too long by itself
 		return h.bodyTooLarge()
@@ -137,7 +140,7 @@ func (h *Handler) bodyProblem(err error, raw *io.LimitedReader, gzipped bool) *p
 			message: "The body did not arrive in time.", cause: err,
 		}
 	case gzipped:
-		return badRequest("InputJsonInvalid", "The body is not valid gzip, which Content-Encoding says it is; schema CloudEventV10 is JSON.")
+		return badRequest("InputJsonInvalid", "The body is not valid gzip, which Content-Encoding says it is; schema "+schema.String()+" is JSON.")
 	default:
 		p := badRequest("InputJsonInvalid", "Unexpected end of the body: it is shorter than announced.")
 		p.cause = err

@@ -206,7 +206,7 @@ func TestFailedWorkspaceIsNotPooled(t *testing.T) {
 	h := &Handler{Log: &memoryLog{append: func(context.Context) error { return errors.New("no") }}}
 	ws = &workspace{entries: getWorkspace().entries}
 	ws.entries = append(ws.entries, entry(1))
-	if p := h.append(httptest.NewRequest(http.MethodPost, "/", nil), ws, now); p == nil || !ws.lent {
+	if p := h.append(httptest.NewRequest(http.MethodPost, "/", nil), ws, &Source{}, now); p == nil || !ws.lent {
 		t.Errorf("problem %v, lent %v", p, ws.lent)
 	}
 }

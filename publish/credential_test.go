@@ -105,8 +105,13 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// TestSASGenerators publishes with tokens as each known client writes them.
-func TestSASGenerators(t *testing.T) {
+// sasGenerator writes tokens as one known client does.
+type sasGenerator struct {
+	name, query, expiry string
+	escape              func(string) string
+}
+
+func sasGenerators(expires time.Time) []sasGenerator {
 	lower := func(s string) string { // .NET's HttpUtility.UrlEncode
 		s = url.QueryEscape(s)
 		for i := 0; i+2 < len(s); i++ {
@@ -125,11 +130,7 @@ func TestSASGenerators(t *testing.T) {
 			return s
 		}
 	}
-	expires := now.Add(2*time.Hour + 3*time.Minute)
-	for _, g := range []struct {
-		name, query, expiry string
-		escape              func(string) string
-	}{
+	return []sasGenerator{
 		{"C# sample", "", expires.Format("1/2/2006 3:04:05 PM"), lower},
 		{"Python sample", "", expires.Format("2006-01-02T15:04:05.000000"), url.QueryEscape},
 		{".NET SDK", "?api-version=2018-01-01", expires.Format("1/2/2006 3:04:05 PM -07:00"), lower},
@@ -137,18 +138,28 @@ func TestSASGenerators(t *testing.T) {
 		{"JS SDK", "?apiVersion=2018-01-01", expires.Format("1/2/2006 3:04:05 PM"), component("!'()*~")},
 		{"Python SDK", "?apiVersion=2018-01-01", expires.Format("2006-01-02 15:04:05.000000-07:00"), component("~()*!.'")},
 		{"Go SDK", "", expires.Format(time.RFC3339), url.QueryEscape},
-	} {
+	}
+}
+
+func (g sasGenerator) token(t *testing.T, endpoint, key string) string {
+	t.Helper()
+	signed := "r=" + g.escape(endpoint+g.query) + "&e=" + g.escape(g.expiry)
+	secret, err := base64.StdEncoding.DecodeString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := hmac.New(sha256.New, secret)
+	m.Write([]byte(signed))
+	return signed + "&s=" + g.escape(base64.StdEncoding.EncodeToString(m.Sum(nil)))
+}
+
+// TestSASGenerators publishes to a namespace with tokens as each known client
+// writes them.
+func TestSASGenerators(t *testing.T) {
+	for _, g := range sasGenerators(now.Add(2*time.Hour + 3*time.Minute)) {
 		t.Run(g.name, func(t *testing.T) {
 			f := newFixture(t, nil)
-			endpoint := f.server.URL + path
-			signed := "r=" + g.escape(endpoint+g.query) + "&e=" + g.escape(g.expiry)
-			secret, err := base64.StdEncoding.DecodeString(key1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m := hmac.New(sha256.New, secret)
-			m.Write([]byte(signed))
-			token := signed + "&s=" + g.escape(base64.StdEncoding.EncodeToString(m.Sum(nil)))
+			token := g.token(t, f.server.URL+path, key1)
 			a := f.send(t, one, func(r *http.Request) {
 				r.Header.Del("aeg-sas-key")
 				r.Header.Set("aeg-sas-token", token)

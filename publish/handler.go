@@ -20,7 +20,8 @@ type Log interface {
 	// Append returns nil when all entries are durable, and an error when it is
 	// not known that they are. Entries and the bytes they point to belong to
 	// the caller again once it has returned. [eventlog.ErrTooLarge] says that
-	// the call can never succeed.
+	// nothing was written because it is too much for one call,
+	// [eventlog.ErrNoSpace] that the disk has no room at present.
 	Append(ctx context.Context, entries []eventlog.Entry) error
 }
 
@@ -49,7 +50,7 @@ type Handler struct {
 	// StrictEventTypes answers 400 for an event type that its channel does not
 	// declare, if the channel declares any.
 	StrictEventTypes bool
-	// Throttle limits partner topics; nil does not.
+	// Throttle limits topics and domains; nil does not.
 	Throttle *Throttle
 
 	Now     func() time.Time
@@ -83,7 +84,6 @@ var (
 	supportedVersions = []string{apiVersion}
 	noLength          = []string{"0"}
 	transportSecurity = []string{"max-age=31536000; includeSubDomains"}
-	inputSchema       = []string{"CloudEventV10"}
 )
 
 // ServeHTTP implements [http.Handler]. It answers every request, also those
@@ -108,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		case http.MethodOptions:
 			hd.Set("Allow", "POST, OPTIONS")
-			hd["Aeg-Input-Event-Schema"] = inputSchema
+			hd["Aeg-Input-Event-Schema"] = []string{src.Schema.String()}
 			hd["Content-Length"] = noLength
 			w.WriteHeader(http.StatusOK)
 			return
@@ -149,7 +149,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, src *Source, id s
 		return
 	}
 	ws.release()
-	h.Metrics.accepted(events, h.now().Sub(start))
+	src.Counts.accepted(events, h.now().Sub(start))
 	w.Header()["Content-Length"] = noLength
 	w.WriteHeader(http.StatusOK)
 }
@@ -171,15 +171,15 @@ func (h *Handler) publish(r *http.Request, src *Source, ws *workspace, id string
 	if p := h.authenticate(r, query, src); p != nil {
 		return 0, p
 	}
-	events, p := h.read(r, ws)
+	events, now, p := h.read(r, ws, src)
 	if p != nil {
 		return 0, p
 	}
-	rt := router{h: h, src: src, now: h.now(), entries: ws.entries[:0]}
+	rt := router{h: h, src: src, now: now, entries: ws.entries[:0], taken: ws.taken[:0]}
 	p = rt.route(r, events)
-	ws.entries = rt.entries
+	ws.entries, ws.taken = rt.entries, rt.taken
 	if p == nil {
-		p = h.append(r, ws, rt.now)
+		p = h.append(r, ws, src, now)
 	}
 	if p == nil {
 		rt.report(r, id)
@@ -187,39 +187,44 @@ func (h *Handler) publish(r *http.Request, src *Source, ws *workspace, id string
 	return len(events), p
 }
 
-// read returns the events of the body.
-func (h *Handler) read(r *http.Request, ws *workspace) ([]event.Event, *problem) {
+// read returns the events of the body and when it had arrived, which is when
+// they were published.
+func (h *Handler) read(r *http.Request, ws *workspace, src *Source) (events []event.Event, now time.Time, p *problem) {
 	if p := h.checkLength(r); p != nil {
-		return nil, p
+		return nil, now, p
 	}
 	gzipped, p := contentEncoding(r)
 	if p != nil {
-		return nil, p
+		return nil, now, p
 	}
-	req := event.Request{ContentType: r.Header.Get("Content-Type"), Header: r.Header, Limits: h.Limits, Strict: h.Strict}
+	req := event.Request{
+		Schema: src.Schema, Topic: src.ID, Domain: src.Kind == Domain, Mapping: src.Mapping,
+		ContentType: r.Header.Get("Content-Type"), Header: r.Header, Limits: h.Limits, Strict: h.Strict,
+	}
 	if err := event.Check(req); err != nil {
-		return nil, parseProblem(err)
+		return nil, now, parseProblem(r, err)
 	}
-	if p := h.readBody(r, ws, gzipped); p != nil {
-		return nil, p
+	if p := h.readBody(r, ws, src.Schema, gzipped); p != nil {
+		return nil, now, p
 	}
-	req.Body = ws.body
+	now = h.now()
+	req.Body, req.Received = ws.body, now
 	events, err := event.Parse(req)
 	if err != nil {
-		return nil, parseProblem(err)
+		return nil, now, parseProblem(r, err)
 	}
-	return events, nil
+	return events, now, nil
 }
 
-func parseProblem(err error) *problem {
+func parseProblem(r *http.Request, err error) *problem {
 	if e, ok := errors.AsType[*event.Error](err); ok {
-		return refusedEvents(e)
+		return refusedEvents(r, e)
 	}
 	return badRequest(string(event.InputJSONInvalid), err.Error())
 }
 
 // append makes the entries of ws durable.
-func (h *Handler) append(r *http.Request, ws *workspace, now time.Time) *problem {
+func (h *Handler) append(r *http.Request, ws *workspace, src *Source, now time.Time) *problem {
 	if len(ws.entries) == 0 {
 		return nil
 	}
@@ -227,19 +232,21 @@ func (h *Handler) append(r *http.Request, ws *workspace, now time.Time) *problem
 		if wait, ok := h.Throttle.take(ws.entries, now); !ok {
 			return &problem{
 				status: http.StatusTooManyRequests, detail: "TooManyRequests", class: "Busy", retryAfter: wait,
-				message: "The partner topic takes no more events at the moment; slow down and send them again.",
+				message: "The " + src.Kind.taker() + " takes no more events at the moment; slow down and send them again.",
 			}
 		}
 	}
 	ws.lent = true
-	switch err := h.Log.Append(r.Context(), ws.entries); {
+	switch err := h.store(r.Context(), ws.entries); {
 	case err == nil:
 		ws.lent = false
 		return nil
 	case errors.Is(err, eventlog.ErrTooLarge):
-		p := tooLarge("The events are too many or too large to be stored together; send them in several requests.")
+		p := tooLarge("An event is too large to be stored.")
 		p.cause = err
 		return p
+	case errors.Is(err, eventlog.ErrNoSpace):
+		return noSpace(err)
 	case r.Context().Err() != nil:
 		// The answer goes nowhere if the client has gone. It is sent all the
 		// same: a handler that answers nothing is a 200.
@@ -251,11 +258,33 @@ func (h *Handler) append(r *http.Request, ws *workspace, now time.Time) *problem
 	}
 }
 
+// store makes entries durable, in several calls if they do not fit one. The log
+// has no limit that an event by itself could pass, but five thousand of them
+// with the id of their topic in each may be more than the log takes at once,
+// though their body was not. Only a failure in between leaves a part stored,
+// and then the request is answered 503 and sent again: delivery is at least
+// once.
+func (h *Handler) store(ctx context.Context, entries []eventlog.Entry) error {
+	err := h.Log.Append(ctx, entries)
+	if len(entries) < 2 || !errors.Is(err, eventlog.ErrTooLarge) {
+		return err
+	}
+	half := len(entries) / 2
+	if err := h.store(ctx, entries[:half]); err != nil {
+		return err
+	}
+	return h.store(ctx, entries[half:])
+}
+
 // refuse answers with p, counts it and logs it. What went wrong on our side is
 // an error; what the publisher is told anyway is there for who looks for it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, src *Source, p *problem, events int, id string) {
 	if r.Method == http.MethodPost {
-		h.Metrics.refused(p, events)
+		counts := h.Metrics.unknown()
+		if src != nil {
+			counts = src.Counts
+		}
+		counts.refused(p, events)
 	}
 	level := slog.LevelDebug
 	if p.class == "Unexpected" && p.cause != nil {

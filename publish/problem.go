@@ -69,6 +69,21 @@ func unavailable(message string, cause error) *problem {
 	}
 }
 
+// noSpace is for a disk that is full, or takes no writes for another reason. The
+// operator is told once by whoever watches the disk, not with every request, so
+// the class is not Unexpected.
+func noSpace(cause error) *problem {
+	return &problem{
+		status: http.StatusServiceUnavailable, detail: "ServiceUnavailable",
+		message: "The server's disk is full or takes no writes at present, so no events can be stored; send them again later.",
+		class:   "NoSpace", retryAfter: noSpaceRetry, cause: cause,
+	}
+}
+
+// noSpaceRetry is when a publisher should come back to a full disk: room comes
+// with deliveries or with the operator, and not within a second.
+const noSpaceRetry = 10 * time.Second
+
 // noResource is the answer to a URL that nothing answers to. The query is left
 // out, because it may hold a key.
 func noResource(r *http.Request) *problem {
@@ -80,8 +95,10 @@ func noResource(r *http.Request) *problem {
 }
 
 // refusedEvents translates an error of package event.
-func refusedEvents(err *event.Error) *problem {
+func refusedEvents(r *http.Request, err *event.Error) *problem {
 	switch err.Code {
+	case event.TopicMismatch:
+		return unauthorized(r, err.Message)
 	case event.PayloadTooLarge:
 		return tooLarge(err.Message)
 	case event.InvalidContentType:

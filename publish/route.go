@@ -11,6 +11,7 @@ import (
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/filter"
+	"github.com/intertie/intertie/resource"
 )
 
 // router turns the events of one request into log entries.
@@ -19,8 +20,16 @@ type router struct {
 	src     *Source
 	now     time.Time
 	entries []eventlog.Entry
+	// taken says which channels the entries came by, in their order.
+	taken []taken
 	// drops are what is answered 200 and goes nowhere.
 	drops []drop
+}
+
+// taken is a run of entries that came by one channel.
+type taken struct {
+	counts *Counts
+	events int
 }
 
 // drop is a set of events that one reason kept from a partner topic.
@@ -37,9 +46,18 @@ const (
 	noChannel      = "no channel has the source of the event"
 )
 
-// route finds the channels of all events, or refuses the request as a whole.
+// route finds the topics of all events, or refuses the request as a whole.
 func (rt *router) route(r *http.Request, events []event.Event) *problem {
-	if rt.src.Routing == SourceEventAttribute {
+	switch {
+	case rt.src.Kind == Topic:
+		for i := range events {
+			rt.keep(rt.src.UID, resource.UID{}, &events[i])
+		}
+		return nil
+	case rt.src.Kind == Domain:
+		rt.byDomainTopic(events)
+		return nil
+	case rt.src.Routing == SourceEventAttribute:
 		return rt.bySource(events)
 	}
 	c, p := rt.namedChannel(r)
@@ -52,6 +70,41 @@ func (rt *router) route(r *http.Request, events []event.Event) *problem {
 		}
 	}
 	return nil
+}
+
+// byDomainTopic sends each event to the topic that it names. A topic that does
+// not exist is no mistake, for subscriptions of the domain want its events: the
+// domain takes them itself.
+func (rt *router) byDomainTopic(events []event.Event) {
+	var name string
+	var topic, domain resource.UID
+	for i := range events {
+		ev := &events[i]
+		// The events of a request mostly are of few topics, side by side.
+		if i == 0 || ev.DomainTopic != name {
+			name = ev.DomainTopic
+			topic, domain = rt.domainTopic(ev)
+		}
+		rt.keep(topic, domain, ev)
+	}
+}
+
+func (rt *router) domainTopic(ev *event.Event) (topic, domain resource.UID) {
+	name := ev.DomainTopic
+	if ev.Schema == event.CloudEvents {
+		name = RoutingKey(name) // it is the event's source
+	}
+	if uid, ok := rt.src.DomainTopics.Lookup(name); ok {
+		return uid, rt.src.UID
+	}
+	return rt.src.UID, resource.UID{}
+}
+
+// keep makes ev an entry of topic, which is in domain unless that is zero.
+func (rt *router) keep(topic, domain resource.UID, ev *event.Event) {
+	rt.entries = append(rt.entries, eventlog.Entry{})
+	e := &rt.entries[len(rt.entries)-1] // filled in place: an entry is large
+	e.ID, e.Topic, e.Domain, e.Published, e.Event = newEventID(rt.now), topic, domain, rt.now, *ev
 }
 
 // namedChannel is the channel that the request's header asks for. What is not
@@ -116,7 +169,12 @@ func (rt *router) add(c *Channel, ev *event.Event) *problem {
 		}
 	}
 	if c.State == Activated {
-		rt.entries = append(rt.entries, eventlog.Entry{ID: newEventID(rt.now), Topic: c.Topic, Published: rt.now, Event: *ev})
+		rt.keep(c.Topic, resource.UID{}, ev)
+		if n := len(rt.taken); n > 0 && rt.taken[n-1].counts == c.Counts {
+			rt.taken[n-1].events++
+		} else {
+			rt.taken = append(rt.taken, taken{c.Counts, 1})
+		}
 		return nil
 	}
 	if rt.h.RejectInactive {
@@ -151,11 +209,15 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// report counts and logs what goes nowhere. Every event id is in the log: what
-// became of a single event must be possible to find out.
+// report counts what partner topics took, and counts and logs what goes
+// nowhere. Every event id of that is in the log: what became of a single event
+// must be possible to find out.
 func (rt *router) report(r *http.Request, requestID string) {
+	for _, t := range rt.taken {
+		t.counts.routed(t.events)
+	}
 	for _, d := range rt.drops {
-		rt.h.Metrics.dropped(rt.src, len(d.ids))
+		rt.src.Counts.dropped(len(d.ids))
 		rt.h.logger().LogAttrs(r.Context(), slog.LevelInfo, "events unmatched",
 			slog.String("resource", rt.src.ID), slog.String("reason", d.reason), slog.String("channel", d.channel),
 			slog.Int("events", len(d.ids)), slog.Any("event_ids", d.ids), slog.String("request_id", requestID))

@@ -4,17 +4,26 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
 
-// Source is what the publish API needs to know of one partner namespace. It
-// must not be changed once a [Table] has it.
+// Source is what the publish API needs to know of one resource that has an
+// endpoint. It must not be changed once a [Table] has it.
 type Source struct {
+	// UID is also the topic of the events that a custom topic takes, and the
+	// domain of those that a domain takes.
 	UID resource.UID
-	// ID is the ARM id: the scope of authorization, and the label of metrics.
+	// ID is the ARM id: the scope of authorization, and the topic that events in
+	// the Event Grid schema are of.
 	ID           string
 	Name, Region string
+	Kind         Kind
+	// Schema is the input schema; a partner namespace takes CloudEvents only.
+	Schema event.Schema
+	// Mapping says where a custom schema has the fields of an event.
+	Mapping *event.Mapping
 	// Keys are the access keys in base64; one is enough to publish.
 	Keys []string
 	// DisableLocalAuth refuses keys and SAS tokens.
@@ -23,6 +32,14 @@ type Source struct {
 	PublicNetworkAccess bool
 	// IPRules are the addresses that may publish; none means all.
 	IPRules []netip.Prefix
+	// Counts are the resource's series, from [Metrics.Source]; nil counts
+	// nothing.
+	Counts *Counts
+
+	// DomainTopics are the topics of a domain; nil has none.
+	DomainTopics *DomainTopics
+
+	// Routing is how a partner namespace finds the channel of an event.
 	Routing RoutingMode
 	// Channels by lower-case name, for ChannelNameHeader.
 	Channels map[string]*Channel
@@ -34,6 +51,39 @@ type Source struct {
 // key is the first label of the endpoint, under which the table finds s.
 func (s *Source) key() string {
 	return strings.ToLower(s.Name) + "." + strings.ToLower(s.Region) + "-1"
+}
+
+// Kind is a kind of resource that has an endpoint.
+type Kind int
+
+// The kinds. They differ in where events go, in nothing that comes before.
+const (
+	// Namespace is a partner namespace: channels lead to partner topics.
+	Namespace Kind = iota
+	// Topic is a custom topic: it takes the events itself.
+	Topic
+	// Domain is a domain: each event names one of its domain topics.
+	Domain
+)
+
+// String returns what messages to publishers call a resource of the kind.
+func (k Kind) String() string {
+	switch k {
+	case Topic:
+		return "topic"
+	case Domain:
+		return "domain"
+	default:
+		return "partner namespace"
+	}
+}
+
+// taker is what takes the events that are published to a resource of kind k.
+func (k Kind) taker() string {
+	if k == Namespace {
+		return "partner topic"
+	}
+	return k.String()
 }
 
 // RoutingMode says how a partner namespace finds the channel of an event. It
@@ -70,6 +120,9 @@ type Channel struct {
 	// EventTypes are the lower-case event types that the channel declares; nil
 	// when it declares none. Only [Handler.StrictEventTypes] looks at them.
 	EventTypes map[string]struct{}
+	// Counts are the partner topic's series, from [Metrics.PartnerTopic]; nil
+	// counts nothing.
+	Counts *Counts
 }
 
 // State is the activation state of a partner topic.

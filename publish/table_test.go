@@ -5,9 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
 )
@@ -68,21 +65,16 @@ func TestTableChangesTakeEffectAtOnce(t *testing.T) {
 	}
 }
 
-func TestForget(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	m := NewMetrics(reg)
-	src := &Source{ID: "x"}
-	m.dropped(src, 3)
-	m.Forget("x")
-	if n := testutil.CollectAndCount(m.unmatched); n != 0 {
-		t.Errorf("%d series are left", n)
-	}
-}
-
 func TestThrottle(t *testing.T) {
 	many := func(n int, topic byte) (es []eventlog.Entry) {
 		for range n {
 			es = append(es, entry(topic)) // of ten bytes each
+		}
+		return es
+	}
+	inDomain := func(es []eventlog.Entry) []eventlog.Entry {
+		for i := range es {
+			es[i].Domain = resource.UID{9}
 		}
 		return es
 	}
@@ -110,6 +102,12 @@ func TestThrottle(t *testing.T) {
 			{many(10, 1), 0, 0},
 			{many(2, 1), 0, 200 * time.Millisecond},
 			{many(2, 1), 200 * time.Millisecond, 0},
+		}},
+		{"topics of a domain together", &Throttle{Events: 10}, []step{
+			{inDomain(append(many(5, 1), many(5, 2)...)), 0, 0},
+			{inDomain(many(1, 3)), 0, 100 * time.Millisecond},
+			{many(10, 3), 0, 0},                     // the same topic without the domain counts by itself
+			{many(1, 9), 0, 100 * time.Millisecond}, // as does the domain
 		}},
 		{"off", &Throttle{}, []step{{many(1000, 1), 0, 0}}},
 	} {

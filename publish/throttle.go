@@ -8,8 +8,8 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// Throttle limits what each partner topic takes, with one second of burst.
-// Event Grid allows 5,000 events or 5 MB a second, whichever comes first. It is
+// Throttle limits what each custom topic, partner topic and domain takes, with
+// one second of burst. Event Grid allows 5,000 events or 5 MB a second, whichever comes first. It is
 // safe for concurrent use.
 type Throttle struct {
 	// Events and Bytes a second; 0 does not limit. Bytes must be at least the
@@ -20,7 +20,16 @@ type Throttle struct {
 	buckets map[resource.UID]*bucket
 }
 
-// bucket is what one topic may still take at a point in time.
+// limited is the resource whose limit an entry counts against: topics of a
+// domain share the domain's.
+func limited(e *eventlog.Entry) resource.UID {
+	if !e.Domain.IsZero() {
+		return e.Domain
+	}
+	return e.Topic
+}
+
+// bucket is what one resource may still take at a point in time.
 type bucket struct {
 	events, bytes float64
 	at            time.Time
@@ -30,25 +39,25 @@ type bucket struct {
 // and so say nothing, are thrown away.
 const sweepAt = 4096
 
-// take books the entries with their topics, or none of them and returns after
+// take books the entries with what they count against, or none of them and returns after
 // which time to try again.
 func (t *Throttle) take(entries []eventlog.Entry, now time.Time) (wait time.Duration, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range entries {
-		b := t.refill(entries[i].Topic, now)
+		b := t.refill(limited(&entries[i]), now)
 		b.events--
 		b.bytes -= float64(len(entries[i].Event.JSON))
 	}
 	for i := range entries {
-		b := t.buckets[entries[i].Topic]
+		b := t.buckets[limited(&entries[i])]
 		wait = max(wait, lacking(b.events, t.Events), lacking(b.bytes, t.Bytes))
 	}
 	if wait == 0 {
 		return 0, true
 	}
 	for i := range entries {
-		b := t.buckets[entries[i].Topic]
+		b := t.buckets[limited(&entries[i])]
 		b.events++
 		b.bytes += float64(len(entries[i].Event.JSON))
 	}
@@ -63,9 +72,9 @@ func lacking(balance, rate float64) time.Duration {
 	return max(time.Duration(-balance/rate*float64(time.Second)), time.Millisecond)
 }
 
-// refill returns the bucket of a topic as it is now.
-func (t *Throttle) refill(topic resource.UID, now time.Time) *bucket {
-	b := t.buckets[topic]
+// refill returns the bucket of a resource as it is now.
+func (t *Throttle) refill(uid resource.UID, now time.Time) *bucket {
+	b := t.buckets[uid]
 	if b == nil {
 		if t.buckets == nil {
 			t.buckets = map[resource.UID]*bucket{}
@@ -74,7 +83,7 @@ func (t *Throttle) refill(topic resource.UID, now time.Time) *bucket {
 			t.sweep(now)
 		}
 		b = &bucket{events: t.Events, bytes: t.Bytes, at: now}
-		t.buckets[topic] = b
+		t.buckets[uid] = b
 		return b
 	}
 	if passed := now.Sub(b.at).Seconds(); passed > 0 {
