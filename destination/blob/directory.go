@@ -4,28 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/google/uuid"
 )
-
-// ErrName is returned for a container or blob name that cannot be stored, for
-// instance because it points out of its folder. Trying again does not help.
-var ErrName = errors.New("name not allowed")
-
-// Store holds blobs by container and name. Names are made of segments
-// separated by slashes.
-//
-// Put makes a blob durable or returns an error, and replaces a blob of the same
-// name in one step: a reader sees the old content or the new one. It is safe
-// for concurrent use.
-type Store interface {
-	Put(ctx context.Context, container, name string, body []byte) error
-}
 
 // Directory is a [Store] in a folder: one folder per container, and below it
 // the path that the blob's name spells. What it creates is private to the user
@@ -51,7 +35,7 @@ func (d *Directory) Put(ctx context.Context, container, name string, body []byte
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("put blob %q: %w", name, err)
 	}
-	if !allowed(container) || strings.Contains(container, "/") || !allowed(name) {
+	if !possible(container, name) {
 		return fmt.Errorf("put blob %q in container %q: %w", name, container, ErrName)
 	}
 	if err := d.put(path.Join(container, name), body); err != nil {
@@ -130,19 +114,4 @@ func syncFolder(root *os.Root, name string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// allowed reports whether a container or blob name stays below its folder on
-// any operating system: slash-separated segments, none of them empty or
-// beginning with a dot.
-func allowed(name string) bool {
-	if !fs.ValidPath(name) || len(name) > 1024 || strings.ContainsAny(name, "\\:\x00") {
-		return false
-	}
-	for segment := range strings.SplitSeq(name, "/") {
-		if segment[0] == '.' {
-			return false
-		}
-	}
-	return true
 }

@@ -1,5 +1,6 @@
 // Package blob keeps dead letters: it says how a dead-letter blob is named, what
-// a record in it looks like, and writes blobs into a folder.
+// a record in it looks like, and writes blobs into a folder or into Azure Blob
+// Storage.
 //
 //	event + Record → AppendRecord … → Array → Name → Store.Put
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/destination"
+	"github.com/intertie/intertie/event"
 )
 
 // Record is what dead-lettering adds to an event.
@@ -32,56 +33,92 @@ type Record struct {
 // instant is how Azure writes times into a record: UTC, 7 fraction digits.
 const instant = "2006-01-02T15:04:05.0000000Z"
 
-// The members a record may add to a CloudEvent.
-const (
-	memberReason      = "deadletterreason"
-	memberAttempts    = "deliveryattempts"
-	memberOutcome     = "lastdeliveryoutcome"
-	memberStatus      = "lasthttpstatuscode"
-	memberPublished   = "publishtime"
-	memberLastAttempt = "lastdeliveryattempttime"
-)
+// names are the members that a record may add to an event.
+type names struct{ reason, attempts, outcome, status, published, lastAttempt string }
 
-// AppendRecord appends a CloudEvent with the members of r added at its end to
-// dst and returns the extended buffer. The members of the event are copied byte
-// for byte, in their order.
+// namesOf returns the members as the schema spells them: attributes of
+// CloudEvents are in lower case.
+func namesOf(s event.Schema) names {
+	if s == event.CloudEvents {
+		return names{
+			"deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "lasthttpstatuscode",
+			"publishtime", "lastdeliveryattempttime",
+		}
+	}
+	return names{
+		"deadLetterReason", "deliveryAttempts", "lastDeliveryOutcome", "lastHttpStatusCode",
+		"publishTime", "lastDeliveryAttemptTime",
+	}
+}
+
+func (n names) has(name string) bool {
+	switch name {
+	case n.reason, n.attempts, n.outcome, n.status, n.published, n.lastAttempt:
+		return true
+	}
+	return false
+}
+
+// AppendRecord appends e, in the delivery schema as, with the members of r added
+// at its end to dst and returns the extended buffer. An event delivered in a
+// custom schema is recorded as an Event Grid event with the publisher's object
+// as its data. The members of the event are copied byte for byte, in their
+// order.
 //
 // An extension attribute of the publisher that has the name of one of these
 // members is left out, also when r has no value for it: a reader must be able
 // to tell what the server says from what a publisher made up, and a name must
 // not appear twice.
 //
-// The error says that the event is not a JSON object; dst is then returned as
-// it was.
-func AppendRecord(dst, event []byte, r Record) ([]byte, error) {
-	members, err := split(event)
+// An event that cannot be had in the schema is recorded in its own: a dead letter
+// in another form is better than none. The error says that the event is none;
+// dst is then returned as it was.
+func AppendRecord(dst []byte, e *event.Event, as event.Schema, r Record) ([]byte, error) {
+	if !e.Schema.ConvertsTo(as) {
+		as = e.Schema
+	}
+	if as == event.Custom {
+		as = event.EventGrid
+	}
+	object := e.JSON
+	if e.Schema != as {
+		var err error
+		if object, err = e.Append(nil, as); err != nil {
+			return dst, fmt.Errorf("dead-letter record: %w", err)
+		}
+	}
+	members, err := split(object)
 	if err != nil {
 		return dst, fmt.Errorf("dead-letter record: %w", err)
 	}
+	names := namesOf(as)
 	dst = append(dst, '{')
 	for _, m := range members {
-		if !reserved(m.name) {
+		if !names.has(m.name) {
 			dst = append(append(dst, m.raw...), ',')
 		}
 	}
-	dst = appendText(dst, memberReason, r.Reason)
-	dst = append(dst, `,"`+memberAttempts+`":`...)
+	return append(r.append(dst, names), '}'), nil
+}
+
+// append appends the members of r.
+func (r Record) append(dst []byte, n names) []byte {
+	dst = appendText(dst, n.reason, r.Reason)
+	dst = append(append(append(dst, `,"`...), n.attempts...), `":`...)
 	dst = strconv.AppendInt(dst, int64(r.Attempts), 10)
 	dst = append(dst, ',')
-	dst = appendText(dst, memberOutcome, string(r.Outcome))
+	dst = appendText(dst, n.outcome, string(r.Outcome))
 	if r.Status != 0 {
-		dst = append(dst, `,"`+memberStatus+`":`...)
+		dst = append(append(append(dst, `,"`...), n.status...), `":`...)
 		dst = strconv.AppendInt(dst, int64(r.Status), 10)
 	}
-	dst = append(dst, `,"`+memberPublished+`":"`...)
-	dst = r.Published.UTC().AppendFormat(dst, instant)
-	dst = append(dst, '"')
+	dst = append(dst, ',')
+	dst = appendText(dst, n.published, r.Published.UTC().Format(instant))
 	if !r.LastAttempt.IsZero() {
-		dst = append(dst, `,"`+memberLastAttempt+`":"`...)
-		dst = r.LastAttempt.UTC().AppendFormat(dst, instant)
-		dst = append(dst, '"')
+		dst = append(dst, ',')
+		dst = appendText(dst, n.lastAttempt, r.LastAttempt.UTC().Format(instant))
 	}
-	return append(dst, '}'), nil
+	return dst
 }
 
 // Array returns the content of a blob: the records as a JSON array. Azure
@@ -99,14 +136,6 @@ func Array(records ...[]byte) []byte {
 		out = append(out, r...)
 	}
 	return append(out, ']')
-}
-
-func reserved(name string) bool {
-	switch name {
-	case memberReason, memberAttempts, memberOutcome, memberStatus, memberPublished, memberLastAttempt:
-		return true
-	}
-	return false
 }
 
 func appendText(dst []byte, name, value string) []byte {

@@ -27,9 +27,14 @@ type Options struct {
 	// Origin is the name by which the server introduces itself to endpoints.
 	// Default "eventgrid.azure.net", a literal that receivers compare with.
 	Origin string
-	// Timeout bounds one exchange from DNS to the end of the answer. Default
-	// 30 s, Azure's limit.
+	// Timeout bounds one exchange from DNS to the end of the answer, and getting
+	// a token before it. Default 30 s, Azure's limit.
 	Timeout time.Duration
+	// LateWindow is how long after its start an attempt may still be answered,
+	// for a caller who asked to be told: [destination.Notification.Late].
+	// Default 3 min, Azure's window; no longer than Timeout means that nobody
+	// waits.
+	LateWindow time.Duration
 	// ConnectTimeout bounds DNS and TCP connect together, and then the TLS
 	// handshake. Default 10 s.
 	ConnectTimeout time.Duration
@@ -54,13 +59,16 @@ type Client struct {
 	opts      Options
 	guard     *guard
 	transport *http.Transport
+	late      latecomers
+	runners   *runners
 }
 
-// NewClient returns a client. It starts nothing; [Client.Close] gives up its
-// idle connections.
+// NewClient returns a client. It starts nothing by itself; [Client.Close] ends
+// what deliveries leave behind.
 func NewClient(o Options) *Client {
 	o.Origin = cmp.Or(o.Origin, "eventgrid.azure.net")
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
+	o.LateWindow = cmp.Or(o.LateWindow, 3*time.Minute)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 10*time.Second)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 90*time.Second)
 	o.HandshakeTries = cmp.Or(o.HandshakeTries, 3)
@@ -70,7 +78,7 @@ func NewClient(o Options) *Client {
 	}
 	g := newGuard(o.AllowPrivate)
 	dialer := &net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver, Control: g.control}
-	return &Client{opts: o, guard: g, transport: &http.Transport{
+	transport := &http.Transport{
 		Proxy:       nil, // a proxy would dial in our place, past the guard
 		DialContext: dialer.DialContext,
 		TLSClientConfig: &tls.Config{
@@ -88,12 +96,59 @@ func NewClient(o Options) *Client {
 		IdleConnTimeout:        o.IdleTimeout,
 		DisableCompression:     true, // answers are discarded, not read
 		MaxResponseHeaderBytes: maxAnswer,
-	}}
+	}
+	return &Client{
+		opts: o, guard: g, transport: transport,
+		late: latecomers{window: o.LateWindow - o.Timeout}, runners: newRunners(),
+	}
 }
 
-// Close drops the idle connections. Exchanges under way go on, and the client
-// may still be used.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close cuts off the requests that wait for late answers, returns when no
+// [destination.Notification.Late] is called any more, and drops the idle
+// connections. Exchanges under way go on, and the client may still be used, but
+// waits for no late answer.
+func (c *Client) Close() {
+	c.late.close()
+	c.runners.close()
+	c.transport.CloseIdleConnections()
+}
+
+// HTTP returns a client for requests to URLs that come from strangers, other
+// than deliveries: it obeys [Client.Check] and the guard, follows no redirect
+// and shares the connections of c. Its errors may quote the URL and what the
+// server sent.
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{
+		Transport:     checked{c},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       c.opts.Timeout,
+	}
+}
+
+// checked is the transport behind [Client.Check].
+type checked struct{ client *Client }
+
+// RoundTrip implements [http.RoundTripper].
+func (t checked) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := t.client.Check(r.URL.String()); err != nil {
+		if r.Body != nil {
+			r.Body.Close()
+		}
+		return nil, err
+	}
+	return t.client.send(r)
+}
+
+// send is the way of every request. An answer that switches protocols has no
+// body that the request's context would end: reading it could take for ever.
+func (c *Client) send(r *http.Request) (*http.Response, error) {
+	resp, err := c.transport.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body.Close()
+		resp.Body = http.NoBody
+	}
+	return resp, err
+}
 
 // exchange sends req once and hands the answer to use, within the time limit.
 // There are no redirects, since only [http.Client] follows them. A failure is
@@ -101,7 +156,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 func (c *Client) exchange(ctx context.Context, req func(context.Context) *http.Request, use func(*http.Response)) *failure {
 	attempt, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	resp, err := c.transport.RoundTrip(req(attempt))
+	resp, err := c.send(req(attempt))
 	if err != nil {
 		return classify(err, ctx, attempt, c.opts.Timeout)
 	}

@@ -68,7 +68,7 @@ func classify(err error, caller, attempt context.Context, limit time.Duration) *
 	case errors.As(err, &dns):
 		return &failure{outcome: destination.ResolutionError, reason: dnsReason(dns), final: dns.IsNotFound}
 	case attempt.Err() != nil:
-		return &failure{outcome: destination.TimedOut, reason: "no answer within " + limit.String()}
+		return tooSlow(limit)
 	case errors.As(err, &cert):
 		return &failure{outcome: destination.SocketError, reason: certReason(cert.Err), final: true}
 	case errors.As(err, &rec):
@@ -93,6 +93,11 @@ func classify(err error, caller, attempt context.Context, limit time.Duration) *
 		f.reason = "the connection broke or the answer was not HTTP"
 	}
 	return f
+}
+
+// tooSlow is the failure of an endpoint that did not answer in time.
+func tooSlow(limit time.Duration) *failure {
+	return &failure{outcome: destination.TimedOut, reason: "no answer within " + limit.String()}
 }
 
 func dnsReason(e *net.DNSError) string {

@@ -1,16 +1,12 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/intertie/intertie/destination"
 )
@@ -27,6 +23,8 @@ type Handshake struct {
 	CallbackURL string
 	// Code is what the endpoint must echo (Event Grid schema only).
 	Code string
+	// Token, if not nil, gives the bearer token that the request carries.
+	Token TokenSource
 }
 
 // Result is what a handshake without error came to.
@@ -65,26 +63,16 @@ type answer struct {
 //
 // The error is a *[URLError] when nothing was sent, else an *[Error].
 func (c *Client) HandshakeEventGrid(ctx context.Context, h Handshake) (Result, error) {
-	var e validationEvent
-	e.ID, e.Topic = uuid.NewString(), h.Topic
-	e.Type, e.Time = "Microsoft.EventGrid.SubscriptionValidationEvent", c.opts.Now().UTC().Format(eventTime)
-	e.MetadataVersion, e.DataVersion = "1", "2"
-	e.Data.Code, e.Data.URL = h.Code, h.CallbackURL
-	var payload bytes.Buffer
-	enc := json.NewEncoder(&payload)
-	enc.SetEscapeHTML(false) // the link holds &, and people read it from logs
-	if err := enc.Encode([]validationEvent{e}); err != nil {
-		return 0, fmt.Errorf("encode validation event: %w", err)
+	e := c.controlEvent("Microsoft.EventGrid.SubscriptionValidationEvent", h.Topic, "2")
+	e.Data = validationData{Code: h.Code, URL: h.CallbackURL}
+	body, err := e.encode()
+	if err != nil {
+		return 0, err
 	}
-	header := http.Header{
-		"aeg-event-type":        {"SubscriptionValidation"},
-		"aeg-subscription-name": {strings.ToUpper(h.SubscriptionName)},
-		"aeg-delivery-count":    {"0"},
-		"aeg-data-version":      {e.DataVersion},
-		"aeg-metadata-version":  {e.MetadataVersion},
-		"Content-Type":          {"application/json; charset=utf-8"},
-	}
-	a, err := c.ask(ctx, http.MethodPost, h.URL, header, bytes.TrimSpace(payload.Bytes()))
+	a, err := c.ask(ctx, question{
+		method: http.MethodPost, url: h.URL, token: h.Token, body: body,
+		header: e.header("SubscriptionValidation", h.SubscriptionName),
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +95,7 @@ func (c *Client) HandshakeCloudEvents(ctx context.Context, h Handshake) (Result,
 	if h.CallbackURL != "" {
 		header["WebHook-Request-Callback"] = []string{h.CallbackURL}
 	}
-	a, err := c.ask(ctx, http.MethodOptions, h.URL, header, nil)
+	a, err := c.ask(ctx, question{method: http.MethodOptions, url: h.URL, token: h.Token, header: header})
 	if err != nil {
 		return 0, err
 	}
@@ -132,25 +120,23 @@ func refused(method, rawURL string, status int, reason string) *Error {
 	}
 }
 
-// ask sends one handshake request, again after a pause when nobody answers,
-// and returns the first answer. Any status but 200 is an error.
-func (c *Client) ask(ctx context.Context, method, rawURL string, header http.Header, payload []byte) (answer, error) {
-	u, bad := c.parse(rawURL)
+// question is one handshake request.
+type question struct {
+	method, url string
+	header      http.Header
+	body        []byte // nil for none
+	token       TokenSource
+}
+
+// ask sends a handshake request, again after a pause when nobody answers, and
+// returns the first answer. Any status but 200 is an error.
+func (c *Client) ask(ctx context.Context, q question) (answer, error) {
+	u, bad := c.parse(q.url)
 	if bad != nil {
 		return answer{}, bad
 	}
-	header["User-Agent"] = []string{""}
+	q.header["User-Agent"] = []string{""}
 	var a answer
-	request := func(attempt context.Context) *http.Request {
-		req := (&http.Request{
-			Method: method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: header.Clone(),
-		}).WithContext(attempt)
-		if payload != nil {
-			req.Body, req.ContentLength = newBody(payload), int64(len(payload))
-		}
-		return req
-	}
 	read := func(resp *http.Response) {
 		a = answer{status: resp.StatusCode, header: resp.Header}
 		// A body that breaks off or is too long holds no usable answer.
@@ -160,16 +146,16 @@ func (c *Client) ask(ctx context.Context, method, rawURL string, header http.Hea
 		}
 	}
 	for try := 1; ; try++ {
-		f := c.exchange(ctx, request, read)
+		f := c.control(ctx, q, u, read)
 		if f == nil {
 			break
 		}
 		if f.final || try >= c.opts.HandshakeTries {
-			return answer{}, f.error(method, redact(u))
+			return answer{}, f.error(q.method, redact(u))
 		}
 		if !pause(ctx, c.opts.HandshakePause) {
 			f = &failure{outcome: destination.Aborted, reason: "the attempt was given up"}
-			return answer{}, f.error(method, redact(u))
+			return answer{}, f.error(q.method, redact(u))
 		}
 	}
 	if a.status != http.StatusOK {
@@ -178,7 +164,7 @@ func (c *Client) ask(ctx context.Context, method, rawURL string, header http.Hea
 			o = destination.GenericError
 		}
 		return answer{}, &Error{
-			Method: method, URL: redact(u), Outcome: o, Status: a.status,
+			Method: q.method, URL: redact(u), Outcome: o, Status: a.status,
 			Reason: statusReason(a.status) + "; the handshake needs 200",
 		}
 	}

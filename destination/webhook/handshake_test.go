@@ -209,6 +209,11 @@ func TestHandshakesAreRepeatedWhenNobodyAnswers(t *testing.T) {
 			got, err := do(c, t.Context(), handshake(url))
 			judge(t, got, err, 0, destination.TimedOut, 0)
 		})
+		t.Run(name+" switches protocols", func(t *testing.T) {
+			url := raw(t, switchProtocols)
+			got, err := do(newTestClient(t, Options{}), t.Context(), handshake(url))
+			judge(t, got, err, 0, destination.GenericError, 101)
+		})
 		t.Run(name+" at last", func(t *testing.T) {
 			var tries atomic.Int64
 			url := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -74,6 +76,46 @@ func raw(t testing.TB, talk func(net.Conn)) string {
 	}()
 	t.Cleanup(func() { l.Close(); cancel(); <-done })
 	return "http://" + l.Addr().String()
+}
+
+// readRequest reads one request and returns its URI.
+func readRequest(c net.Conn) string {
+	r, err := http.ReadRequest(bufio.NewReader(c))
+	if err != nil {
+		return ""
+	}
+	_, _ = io.Copy(io.Discard, r.Body)
+	return r.RequestURI
+}
+
+// untilClosed waits for the client to give the connection up.
+func untilClosed(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+// switchProtocols answers a request with another protocol, in which nothing is
+// said.
+func switchProtocols(c net.Conn) {
+	readRequest(c)
+	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+	untilClosed(c)
+}
+
+// wire starts a listener that takes one request to a connection, gives its bytes
+// to the channel as they came, and answers 200.
+func wire(t testing.TB) (url string, requests <-chan string) {
+	t.Helper()
+	got := make(chan string, 1)
+	return raw(t, func(c net.Conn) {
+		var b strings.Builder
+		r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(c, &b)))
+		if err != nil {
+			return
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		got <- b.String()
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	}), got
 }
 
 func notification() *destination.Notification {

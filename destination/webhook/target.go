@@ -1,78 +1,163 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
-	"github.com/google/uuid"
-
 	"github.com/intertie/intertie/destination"
+	"github.com/intertie/intertie/event"
 )
 
-// target delivers CloudEvents, one object to a request, to one URL.
+// TargetOptions describes the endpoint of one event subscription.
+type TargetOptions struct {
+	// URL is the endpoint exactly as it was registered.
+	URL string
+	// Schema is the schema that events are delivered in.
+	Schema event.Schema
+	// Batch permits several events in a request. It also changes the form of a
+	// request with one CloudEvent: an array instead of an object.
+	Batch bool
+	// Properties are headers that the subscriber asked for.
+	Properties []Property
+	// Token, if not nil, gives the bearer token that every request carries.
+	Token TokenSource
+}
+
+// target delivers events to one URL.
 type target struct {
 	client *Client
 	url    *url.URL
 	shown  string // the URL as it may be shown
 	fault  error  // why nothing can be sent at all, or nil
 
+	form       form
+	properties properties
+	token      TokenSource
+
 	// headers is the cached part of the request header. A target belongs to one
 	// subscription, so it is built once.
 	headers atomic.Pointer[fixedHeader]
+	// late counts the requests that go on after their attempt has ended. The
+	// client's mutex for these protects it.
+	late int
 }
 
-// fixedHeader is what all requests of one subscription share. It is never
-// changed after it was stored; requests clone the map and share the values.
-type fixedHeader struct {
-	subscription string
-	header       http.Header
-}
-
-// Target returns a destination that posts CloudEvents to rawURL, one structured
-// mode object per request (Azure's form when batching is off). The headers are
-// those of Event Grid; the aeg- names go out in lower case, as Azure writes
-// them.
+// NewTarget returns a destination that posts events to o.URL in the form that
+// Event Grid uses for o.Schema. With o.Batch and properties whose value comes
+// from the event, the destination is a [destination.Grouper].
 //
 // A URL that [Client.Check] refuses gives a target whose every attempt fails
 // with ResolutionError: the URL was accepted once, so an operator's switch has
-// changed since, and may change back.
-func (c *Client) Target(rawURL string) destination.Target {
-	u, err := c.parse(rawURL)
+// changed since, and may change back. The error says that a property is not
+// possible; it holds names, never values.
+func (c *Client) NewTarget(o TargetOptions) (destination.Target, error) {
+	p, err := newProperties(o.Properties, o.Token != nil)
 	if err != nil {
-		return &target{client: c, shown: RedactURL(rawURL), fault: err}
+		return nil, err
 	}
-	return &target{client: c, url: u, shown: redact(u)}
+	f, err := formOf(o.Schema, o.Batch)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{client: c, form: f, properties: p, token: o.Token}
+	if u, bad := c.parse(o.URL); bad != nil {
+		t.shown, t.fault = RedactURL(o.URL), bad
+	} else {
+		t.url, t.shown = u, redact(u)
+	}
+	if o.Batch && p.dynamic() {
+		return grouping{t}, nil
+	}
+	return t, nil
 }
 
-// Deliver implements [destination.Target]. The notification must hold exactly
-// one item.
+// Target is [Client.NewTarget] for CloudEvents, one to a request, without
+// properties or token.
+func (c *Client) Target(rawURL string) destination.Target {
+	t, err := c.NewTarget(TargetOptions{URL: rawURL, Schema: event.CloudEvents})
+	if err != nil {
+		panic(fmt.Sprintf("webhook: a target without properties: %v", err)) // nothing in it can be refused
+	}
+	return t
+}
+
+// grouping is a target whose headers depend on the events of a request.
+type grouping struct{ *target }
+
+// Group implements [destination.Grouper].
+func (g grouping) Group(e *event.Event) string { return g.properties.group(e) }
+
+// errBatch refuses what the caller must not hand over.
+var errBatch = errors.New("without batching a request carries one event")
+
+// Deliver implements [destination.Target]. Headers that describe one event
+// describe the first of n's items.
 func (t *target) Deliver(ctx context.Context, n *destination.Notification) destination.Verdict {
 	if t.fault != nil {
 		return t.failed(&failure{outcome: destination.ResolutionError, reason: t.fault.Error()})
 	}
-	if len(n.Items) != 1 {
-		return t.failed(&failure{
-			outcome: destination.GenericError,
-			reason:  "a request carries one event, not " + strconv.Itoa(len(n.Items)),
-		})
+	p, err := t.pack(n)
+	if err != nil {
+		// Retried, so that no event is lost to a mistake of this program.
+		return t.failed(&failure{outcome: destination.GenericError, reason: err.Error()})
+	}
+	if t.token != nil {
+		var f *failure
+		if p.token, f = t.client.bearer(ctx, t.token); f != nil {
+			return t.failed(f)
+		}
+		p.header["Authorization"] = []string{"Bearer " + p.token}
+	}
+	if n.Late != nil && t.client.opts.LateWindow > t.client.opts.Timeout {
+		return t.fly(ctx, p, n.Late)
 	}
 	var v destination.Verdict
 	f := t.client.exchange(ctx, func(attempt context.Context) *http.Request {
-		return t.request(attempt, n)
+		return t.request(attempt, p)
 	}, func(resp *http.Response) {
-		v = t.verdict(resp)
+		v = t.verdict(resp, p)
 	})
 	if f != nil {
 		return t.failed(f)
 	}
 	return v
+}
+
+// parcel is what one attempt sends.
+type parcel struct {
+	header http.Header
+	body   payload
+	token  string // "" without one
+}
+
+// pack makes the header, but for the token, and the body of an attempt.
+func (t *target) pack(n *destination.Notification) (*parcel, error) {
+	if len(n.Items) != 1 && (!t.form.batch || len(n.Items) == 0) {
+		return nil, fmt.Errorf("%w, not %s", errBatch, strconv.Itoa(len(n.Items)))
+	}
+	body, err := t.form.pack(n.Items)
+	if err != nil {
+		return nil, err
+	}
+	return &parcel{header: t.header(n), body: body}, nil
+}
+
+// request builds the request of one attempt. The transport may still read
+// header and body after a cancelled attempt has returned, so neither is pooled.
+func (t *target) request(ctx context.Context, p *parcel) *http.Request {
+	// WithContext on a literal keeps the URL, parsed once and never written to.
+	return (&http.Request{
+		Method: http.MethodPost, URL: t.url, Host: t.url.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: p.header, Body: p.body.open(), ContentLength: p.body.size,
+		GetBody: func() (io.ReadCloser, error) { return p.body.open(), nil },
+	}).WithContext(ctx)
 }
 
 func (t *target) failed(f *failure) destination.Verdict {
@@ -82,17 +167,19 @@ func (t *target) failed(f *failure) destination.Verdict {
 // verdict judges an answer by its status line. The body is read only so that
 // the connection can be used again: one that is too long, breaks off or does
 // not end in time costs the endpoint its connection and changes nothing.
-func (t *target) verdict(resp *http.Response) destination.Verdict {
+func (t *target) verdict(resp *http.Response, p *parcel) destination.Verdict {
 	if resp.Body != http.NoBody && resp.ContentLength <= maxAnswer {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer+1)
 	}
 	o, after := destination.FromStatus(resp.StatusCode)
 	v := destination.Verdict{Outcome: o, Status: resp.StatusCode, After: after}
-	if o == destination.Delivered {
+	switch o {
+	case destination.Delivered:
 		return v
-	}
-	if o == destination.Busy {
+	case destination.Busy:
 		v.After = max(v.After, retryAfter(resp.Header.Get("Retry-After"), t.client.opts.Now()))
+	case destination.Unauthorized:
+		forget(t.token, p.token)
 	}
 	v.Err = &Error{
 		Method: http.MethodPost, URL: t.shown,
@@ -100,52 +187,3 @@ func (t *target) verdict(resp *http.Response) destination.Verdict {
 	}
 	return v
 }
-
-// request builds one attempt. The transport may still read header and body
-// after a cancelled attempt has returned, so neither is pooled.
-func (t *target) request(ctx context.Context, n *destination.Notification) *http.Request {
-	ev := n.Items[0].Event
-	h := maps.Clone(t.fixed(n.Subscription))
-	vary := [...]string{strconv.Itoa(n.Items[0].Attempt), ev.SpecVersion, uuid.UUID(n.Items[0].ID).String()}
-	h["aeg-delivery-count"] = vary[0:1:1]
-	h["aeg-metadata-version"] = vary[1:2:2]
-	h["aeg-output-event-id"] = vary[2:3:3]
-
-	// WithContext on a literal keeps the URL, parsed once and never written to.
-	req := (&http.Request{
-		Method: http.MethodPost, URL: t.url, Host: t.url.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h, Body: newBody(ev.JSON), ContentLength: int64(len(ev.JSON)),
-		GetBody: func() (io.ReadCloser, error) { return newBody(ev.JSON), nil },
-	}).WithContext(ctx)
-	return req
-}
-
-// fixed returns the header map to clone for a subscription.
-func (t *target) fixed(subscription string) http.Header {
-	if f := t.headers.Load(); f != nil && f.subscription == subscription {
-		return f.header
-	}
-	origin := []string{t.client.opts.Origin}
-	f := &fixedHeader{subscription: subscription, header: http.Header{
-		"aeg-event-type":         {"Notification"},
-		"aeg-subscription-name":  {strings.ToUpper(subscription)},
-		"aeg-data-version":       {""},
-		"Origin":                 origin,
-		"WebHook-Request-Origin": origin,
-		"Content-Type":           {"application/cloudevents+json; charset=utf-8"},
-		"Accept-Encoding":        {"gzip,deflate"},
-		"User-Agent":             {""}, // net/http would send its own name
-		// An empty key is not sent. It tells the transport that the request may
-		// be repeated when a kept connection turns out to be closed; delivery is
-		// at least once in any case.
-		"Idempotency-Key": {},
-	}}
-	t.headers.Store(f)
-	return f.header
-}
-
-// newBody returns a request body in the form that net/http knows to be in
-// memory. For any other type it would send the header by itself before it reads
-// the body: a second system call and packet for each attempt.
-func newBody(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }

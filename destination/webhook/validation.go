@@ -6,24 +6,6 @@ import (
 	"strings"
 )
 
-// eventTime is how Event Grid writes instants: UTC, 7 fraction digits.
-const eventTime = "2006-01-02T15:04:05.0000000Z"
-
-// validationEvent is the one event of the Event Grid handshake.
-type validationEvent struct {
-	ID      string `json:"id"`
-	Topic   string `json:"topic"`
-	Subject string `json:"subject"`
-	Type    string `json:"eventType"`
-	Time    string `json:"eventTime"`
-	Data    struct {
-		Code string `json:"validationCode"`
-		URL  string `json:"validationUrl,omitempty"`
-	} `json:"data"`
-	MetadataVersion string `json:"metadataVersion"`
-	DataVersion     string `json:"dataVersion"`
-}
-
 // codeAnswer says what an endpoint did with the validation code.
 type codeAnswer int
 
