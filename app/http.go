@@ -105,7 +105,7 @@ func mayReadMetrics(tokens *access.Tokens, authorizer *access.Authorizer, hosts 
 			return false
 		}
 		claims, err := tokens.Verify(token, access.ManagementAudiences(hosts.fallback))
-		return err == nil && authorizer.Allowed(claims.ObjectID, metricsAction, resource.ID{}.String())
+		return err == nil && authorizer.Allowed(claims.ObjectID, metricsAction, resource.ID{}.String(), claims.Groups...)
 	}
 }
 

@@ -44,8 +44,8 @@ func (n *notices) deleted(r *resource.Resource) {
 		return
 	}
 	d := webhook.Deletion{URL: url, SubscriptionName: r.ID.Name(), SubscriptionID: r.ID.String(), Topic: es.Topic}
-	if es.Destination != nil && es.Destination.Properties != nil {
-		d.Token = n.tokens.of(es.Destination.Properties.TenantID, es.Destination.Properties.ApplicationID)
+	if hook, ok := es.WebHook(); ok {
+		d.Token = n.tokens.of(hook.TenantID, hook.ApplicationID)
 	}
 	select {
 	case n.queue <- d:

@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/intertie/intertie/access"
 	"github.com/intertie/intertie/activity"
@@ -113,6 +114,10 @@ func (p *projection) changed(c store.Change, r *resource.Resource, t *touched) {
 				p.topicsOf(domain.UID).Set(r.ID.Name(), r.UID)
 			}
 		}
+	case eventgrid.TypePartnerDestination:
+		for _, id := range eventgrid.SubscriptionsTo(p.store, r.ID) {
+			t.topics[id.Parent().Key()] = id.Parent()
+		}
 	case eventgrid.TypeSystemTopic:
 		t.topics[r.ID.Key()] = r.ID
 		if c.New != nil {
@@ -186,12 +191,7 @@ func (p *projection) raises(topic *resource.Resource) resource.ID {
 }
 
 func isSubscription(typ string) bool {
-	for _, t := range eventgrid.SubscriptionTypes() {
-		if t == typ {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(eventgrid.SubscriptionTypes(), typ)
 }
 
 func (p *projection) setRoles() {

@@ -89,7 +89,12 @@ func (p *projection) namespace(r *resource.Resource) (*publish.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Channels[strings.ToLower(c.ID.Name())] = p.channel(c, props.PartnerTopic.ID(), props.PartnerTopic.EventTypes)
+		name := strings.ToLower(c.ID.Name())
+		if props.PartnerTopic == nil { // nothing is published to it
+			s.Channels[name] = &publish.Channel{Name: c.ID.Name(), Destination: true}
+			continue
+		}
+		s.Channels[name] = p.channel(c, props.PartnerTopic.ID(), props.PartnerTopic.EventTypes)
 	}
 	for _, c := range p.store.List(eventgrid.TypeEventChannel, r.ID) {
 		props, err := resource.Properties[eventgrid.EventChannel](c)

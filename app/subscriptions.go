@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/intertie/intertie/deliver"
 	"github.com/intertie/intertie/destination"
 	"github.com/intertie/intertie/destination/webhook"
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
@@ -34,12 +37,12 @@ func (p *projection) setTopic(id resource.ID) {
 
 // subscription returns nil for one whose endpoint has not consented yet.
 func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscription, error) {
-	if b, ok := p.built[r.UID]; ok && b.revision == r.Revision && r.Revision != 0 {
+	if b, ok := p.built[r.UID]; ok && b.revision == r.Revision {
 		return b.sub, nil
 	}
-	url := r.Secrets[eventgrid.SecretValidatedURL]
-	if url == "" {
-		return nil, nil
+	to, err := eventgrid.DestinationOf(p.store, r)
+	if err != nil || to.State == eventgrid.Unconsented {
+		return nil, err
 	}
 	es, err := resource.Properties[eventgrid.EventSubscription](r)
 	if err != nil {
@@ -54,9 +57,9 @@ func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscri
 		return nil, fmt.Errorf("compile filter: %w", err)
 	}
 	sub := &deliver.Subscription{
-		UID: r.UID, ID: r.ID.String(), Name: r.ID.Name(), Topic: topic.UID, Filter: compiled, Kind: destination.WebHook,
+		UID: r.UID, ID: r.ID.String(), Name: r.ID.Name(), Topic: topic.UID, Filter: compiled, Kind: destination.Kind(to.Type),
 	}
-	if sub.Target, sub.Batch, err = p.webhook(r, es, url); err != nil {
+	if err := p.aim(sub, es.Schema.Event(), to); err != nil {
 		return nil, err
 	}
 	if es.RetryPolicy != nil {
@@ -71,28 +74,34 @@ func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscri
 			Store: p.blobs.of(d.Properties.ResourceID), Container: d.Properties.Container, Schema: es.Schema.Event(),
 		}
 	}
-	p.built[r.UID] = built{r.Revision, sub}
+	if to.Type == eventgrid.WebHook { // others depend on more than this resource
+		p.built[r.UID] = built{r.Revision, sub}
+	}
 	return sub, nil
 }
 
-// webhook makes the target of a webhook destination.
-func (p *projection) webhook(r *resource.Resource, es *eventgrid.EventSubscription, url string) (destination.Target, deliver.Batch, error) {
-	attributes, err := eventgrid.DeliveryAttributes(r)
-	if err != nil {
-		return nil, deliver.Batch{}, err
+// aim gives a subscription its target.
+func (p *projection) aim(sub *deliver.Subscription, schema event.Schema, to eventgrid.Delivery) (err error) {
+	if to.State == eventgrid.Closed {
+		sub.Target = closed{to.Reason}
+		return nil
 	}
-	o := webhook.TargetOptions{URL: url, Schema: es.Schema.Event()}
-	for _, a := range attributes {
+	o := webhook.TargetOptions{URL: to.URL, Schema: schema, Batch: to.Batch, Token: p.tokens.of(to.TenantID, to.ApplicationID)}
+	for _, a := range to.Attributes {
 		o.Properties = append(o.Properties, webhook.Property{Name: a.Name, Value: a.Value, Secret: a.Secret, Field: a.SourceField})
 	}
-	batch := deliver.Batch{}
-	if d := es.Destination; d != nil && d.Properties != nil {
-		if d.Properties.Batches() {
-			o.Batch = true
-			batch = deliver.Batch{Events: d.Properties.MaxEvents, Bytes: d.Properties.PreferredKB << 10}
-		}
-		o.Token = p.tokens.of(d.Properties.TenantID, d.Properties.ApplicationID)
+	if to.Batch {
+		sub.Batch = deliver.Batch{Events: to.MaxEvents, Bytes: to.PreferredKB << 10}
 	}
-	target, err := p.webhooks.NewTarget(o)
-	return target, batch, err
+	sub.Target, err = p.webhooks.NewTarget(o)
+	return err
+}
+
+// closed stands for a destination that takes nothing at present, such as a
+// partner destination that the customer has not activated.
+type closed struct{ reason string }
+
+// Deliver implements [destination.Target].
+func (c closed) Deliver(context.Context, *destination.Notification) destination.Verdict {
+	return destination.Verdict{Outcome: destination.Disabled, Err: errors.New(c.reason)}
 }

@@ -98,14 +98,15 @@ func attributeSecret(name string) string { return secretAttribute + strings.ToLo
 
 // prepareAttributes checks the attributes of a destination and moves secret values
 // into the secrets. Values of attributes that are gone go as well.
-func prepareAttributes(res *resource.Resource, p *WebHookDestination) error {
-	if len(p.Attributes) > maxAttributes {
-		return invalidAttribute("deliveryAttributeMappings holds %d attributes; at most %d are allowed.", len(p.Attributes), maxAttributes)
+// entra is set where the endpoint is protected by Microsoft Entra.
+func prepareAttributes(res *resource.Resource, attributes []Attribute, entra bool) error {
+	if len(attributes) > maxAttributes {
+		return invalidAttribute("deliveryAttributeMappings holds %d attributes; at most %d are allowed.", len(attributes), maxAttributes)
 	}
 	keep := make(map[string]bool)
-	for i := range p.Attributes {
-		a := &p.Attributes[i]
-		if err := a.checkName(p.TenantID != ""); err != nil {
+	for i := range attributes {
+		a := &attributes[i]
+		if err := a.checkName(entra); err != nil {
 			return err
 		}
 		name := attributeSecret(a.Name)
@@ -203,10 +204,11 @@ func DeliveryAttributes(r *resource.Resource) ([]Attribute, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", r.ID, err)
 	}
-	if p.Destination == nil || p.Destination.Properties == nil {
-		return []Attribute{}, nil
+	hook, ok := p.WebHook()
+	if !ok {
+		return []Attribute{}, nil // no other kind has any
 	}
-	all := append([]Attribute{}, p.Destination.Properties.Attributes...)
+	all := append([]Attribute{}, hook.Attributes...)
 	for i := range all {
 		if all[i].Secret {
 			all[i].Value = r.Secrets[attributeSecret(all[i].Name)]

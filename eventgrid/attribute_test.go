@@ -168,9 +168,13 @@ func FuzzAttributes(f *testing.F) {
 		if !json.Valid([]byte(body)) || json.Unmarshal([]byte(body), &d) != nil {
 			return
 		}
-		rules := &Rules{Webhooks: &fakeWebhooks{}}
 		res := &resource.Resource{}
-		if err := rules.prepareWebHook(res, &d); err != nil {
+		write := &destinationWrite{rules: &Rules{Webhooks: &fakeWebhooks{}}, es: res}
+		hook, ok := d.Properties.(*WebHookDestination)
+		if !ok {
+			return
+		}
+		if err := hook.check(write); err != nil {
 			if e, ok := err.(*resource.Error); !ok || e.Code != resource.InvalidRequest { //nolint:errorlint // it must be one as it is
 				t.Fatalf("%s: %v", body, err)
 			}
@@ -191,16 +195,16 @@ func FuzzAttributes(f *testing.F) {
 			if len(a.Value) > maxAttributeLength || strings.ContainsAny(a.Name+a.Value, "\r\n\x00") || a.Type == StaticAttribute && a.Value == "" {
 				t.Fatalf("attribute %+v", a)
 			}
-			if a.Secret && d.Properties.Attributes[i].Value != hiddenValue {
-				t.Fatalf("stored in clear: %+v", d.Properties.Attributes[i])
+			if a.Secret && hook.Attributes[i].Value != hiddenValue {
+				t.Fatalf("stored in clear: %+v", hook.Attributes[i])
 			}
 		}
-		again := d
-		again.Properties.Attributes = slices.Clone(d.Properties.Attributes)
-		if err := rules.prepareWebHook(res, &again); err != nil {
+		again := *hook
+		again.Attributes = slices.Clone(hook.Attributes)
+		if err := again.check(write); err != nil {
 			t.Fatalf("sent back: %v", err)
 		}
-		if diff := cmp.Diff(d.Properties.Attributes, again.Properties.Attributes); diff != "" {
+		if diff := cmp.Diff(hook.Attributes, again.Attributes); diff != "" {
 			t.Fatal(diff)
 		}
 	})

@@ -21,20 +21,22 @@ type consent struct {
 // Forget implements [resource.Proof].
 func (c *consent) Forget() { c.validations.end(c.code) }
 
+// noConsent is the proof for a destination that asks nobody.
+type noConsent struct{}
+
 // consultEndpoint asks the endpoint whether it wants these events: at every
 // create and every update, as Event Grid does.
 func (r *Rules) consultEndpoint(ctx context.Context, res *resource.Resource, next, _ *EventSubscription) (any, error) {
-	hook := next.Destination.Properties
-	c := &consent{url: res.Secrets[SecretEndpointURL], validations: r.Validations}
+	h := next.Destination.Properties.handshake(res)
+	if h == nil {
+		return noConsent{}, nil
+	}
+	c := &consent{url: h.URL, validations: r.Validations}
 	c.code, c.token = r.Validations.begin()
+	h.Schema, h.SubscriptionName, h.SubscriptionID, h.Topic = next.Schema.Event(), res.ID.Name(), res.ID.String(), next.Topic
+	h.Code, h.Token = c.code, c.token
 	var err error
-	c.granted, err = r.Webhooks.Handshake(ctx, Handshake{
-		Schema: next.Schema.Event(),
-		URL:    c.url, SubscriptionName: res.ID.Name(), Topic: next.Topic,
-		SubscriptionID: res.ID.String(), Code: c.code, Token: c.token,
-		TenantID: hook.TenantID, ApplicationID: hook.ApplicationID,
-	})
-	if err != nil {
+	if c.granted, err = r.Webhooks.Handshake(ctx, *h); err != nil {
 		c.Forget()
 		return nil, resource.Errorf(resource.URLValidation,
 			"The attempt to validate the provided endpoint %s failed. %s For more details, visit https://aka.ms/esvalidation.",
@@ -46,12 +48,17 @@ func (r *Rules) consultEndpoint(ctx context.Context, res *resource.Resource, nex
 // settleConsent turns the outcome of the handshake into the new state. Until an
 // endpoint has consented, events keep going to the one that had before.
 func (r *Rules) settleConsent(w *resource.Write, res *resource.Resource, next *EventSubscription) error {
-	c, ok := w.Proof.(*consent)
-	if !ok {
+	if w.Proof == nil {
 		next.ProvisioningState = "Creating" // dry run; nobody sees it
 		return nil
 	}
-	if c.url != res.Secrets[SecretEndpointURL] {
+	h := next.Destination.Properties.handshake(res)
+	c, asked := w.Proof.(*consent)
+	if h == nil && !asked {
+		next.ProvisioningState = Succeeded
+		return nil
+	}
+	if !asked || h == nil || c.url != h.URL {
 		return resource.Errorf(resource.Conflict, "The event subscription '%s' was changed by another request meanwhile; repeat this one.", res.ID.Name())
 	}
 	// Asked as late as here, inside the transaction: a callback that comes after

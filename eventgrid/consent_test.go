@@ -17,7 +17,7 @@ type consentOf struct{ State, Base, Validated string }
 
 func (w *world) consent() consentOf {
 	p := props[EventSubscription](w, subscriptionID)
-	return consentOf{p.ProvisioningState, p.Destination.Properties.EndpointBaseURL, w.get(subscriptionID).Secrets[SecretValidatedURL]}
+	return consentOf{p.ProvisioningState, w.hook().EndpointBaseURL, w.get(subscriptionID).Secrets[SecretValidatedURL]}
 }
 
 func (w *world) wantConsent(state, base, validated string) {

@@ -53,9 +53,16 @@ func (f *family) checkSchema(tx resource.Tx, topic *resource.Resource, next *Eve
 	if err != nil {
 		return err
 	}
-	can := deliverable[input]
+	can, takes := deliverable[input], next.Destination.Properties.schemas()
 	if next.Schema == "" {
 		next.Schema = can.as[0]
+		if len(takes) > 0 && slices.Contains(can.as, takes[0]) {
+			next.Schema = takes[0] // the default of the topic would be refused
+		}
+	}
+	if takes != nil && !slices.Contains(takes, next.Schema) {
+		return resource.Invalid("Invalid event subscription request: a destination of endpointType '%s' takes events as %s only, not as %s.",
+			next.Destination.EndpointType, takes[0], next.Schema)
 	}
 	if slices.Contains(can.as, next.Schema) {
 		return nil

@@ -1,28 +1,62 @@
 package eventgrid
 
 import (
-	"net/url"
-	"regexp"
+	"encoding/json"
+	"strings"
 
 	"github.com/intertie/intertie/resource"
 )
 
+// A kind of destination is one declaration: the type of its properties, in a file
+// of its own, and its line in this table. Everything else here is the same for
+// all.
+var destinationKinds = map[EndpointType]func() DestinationProperties{
+	WebHook:              func() DestinationProperties { return &WebHookDestination{} },
+	ToPartnerDestination: func() DestinationProperties { return &PartnerDestinationRef{} },
+}
+
+// DestinationProperties is the properties of a destination of one kind. What is
+// stored of them is what reads show, so a kind moves its secrets into those of
+// the event subscription.
+type DestinationProperties interface {
+	// check fills in what was left out, judges the rest and takes the secrets.
+	check(w *destinationWrite) error
+	// schemas returns in what events can be delivered; nil is in all.
+	schemas() []DeliverySchema
+	// handshake returns how the endpoint is asked for its consent: URL and
+	// protection. Nil is for kinds that ask nobody.
+	handshake(es *resource.Resource) *Handshake
+	// deliver says where events go now, as the whole of what the data plane needs.
+	deliver(tx resource.Reader, es *resource.Resource) (Delivery, error)
+}
+
+// destinationWrite is a destination that is being written.
+type destinationWrite struct {
+	*resource.Write
+	rules *Rules
+	es    *resource.Resource // whose secrets may be changed
+	topic *resource.Resource
+}
+
 // EndpointType is the kind of a destination.
 type EndpointType string
 
-// WebHook is an HTTP endpoint.
-const WebHook EndpointType = "WebHook"
+// The kinds that are offered.
+const (
+	WebHook              EndpointType = "WebHook"            // an HTTP endpoint
+	ToPartnerDestination EndpointType = "PartnerDestination" // what a partner has set up for the customer
+)
 
 // UnmarshalJSON implements [json.Unmarshaler]. Azure's other kinds are known by
 // name only to say that they are not offered.
 func (t *EndpointType) UnmarshalJSON(data []byte) error {
 	var known EndpointType
 	err := resource.ParseEnum(data, &known, WebHook, "AzureFunction", "EventHub", "ServiceBusQueue", "ServiceBusTopic",
-		"HybridConnection", "StorageQueue", "PartnerDestination", "MonitorAlert", "NamespaceTopic")
+		"HybridConnection", "StorageQueue", ToPartnerDestination, "MonitorAlert", "NamespaceTopic")
 	if err != nil {
 		return err
 	}
-	if known != WebHook {
+	if known != "" && destinationKinds[known] == nil {
 		return resource.Invalid("Invalid event subscription request: destinations of endpointType '%s' are not offered by this server yet; use WebHook.", known)
 	}
 	*t = known
@@ -31,115 +65,108 @@ func (t *EndpointType) UnmarshalJSON(data []byte) error {
 
 // Destination says where a subscription's events go.
 type Destination struct {
-	EndpointType EndpointType        `json:"endpointType"`
-	Properties   *WebHookDestination `json:"properties"`
+	EndpointType EndpointType          `json:"endpointType"`
+	Properties   DestinationProperties `json:"properties"`
 }
 
 // UnmarshalJSON replaces the whole destination: a PATCH sends it complete but
 // for what reads do not show.
 func (d *Destination) UnmarshalJSON(data []byte) error {
-	type plain Destination
-	var fresh plain
+	var fresh struct {
+		EndpointType EndpointType    `json:"endpointType"`
+		Properties   json.RawMessage `json:"properties"`
+	}
 	if err := resource.DecodeMember("destination", data, &fresh); err != nil {
 		return err
 	}
-	*d = Destination(fresh)
-	return nil
+	*d = Destination{EndpointType: fresh.EndpointType}
+	build := destinationKinds[fresh.EndpointType]
+	if build == nil || !given(fresh.Properties) {
+		return nil // refused when it is checked
+	}
+	d.Properties = build()
+	return resource.DecodeMember("destination.properties", fresh.Properties, d.Properties)
 }
 
-// WebHookDestination is the properties of a webhook destination.
-type WebHookDestination struct {
-	// EndpointURL is write-only: it moves into the secrets and reads show null.
-	EndpointURL       *string     `json:"endpointUrl"`
-	EndpointBaseURL   string      `json:"endpointBaseUrl,omitempty"`
-	MaxEvents         int         `json:"maxEventsPerBatch"`
-	PreferredKB       int         `json:"preferredBatchSizeInKilobytes"`
-	TenantID          string      `json:"azureActiveDirectoryTenantId,omitempty"`
-	ApplicationID     string      `json:"azureActiveDirectoryApplicationIdOrUri,omitempty"`
-	Attributes        []Attribute `json:"deliveryAttributeMappings,omitempty"`
-	MinimumTLSVersion TLSVersion  `json:"minimumTlsVersionAllowed,omitempty"`
-}
-
-// Azure's defaults: one event per request.
-const (
-	defaultMaxEvents   = 1
-	defaultPreferredKB = 64
-)
-
-// Names of the secrets of an event subscription. Events go only to the
-// validated URL: the one whose endpoint has consented.
-const (
-	SecretEndpointURL  = "endpointUrl"
-	SecretValidatedURL = "validatedUrl"
-)
-
-// prepareWebHook checks a destination and moves its URL into the secrets. A
-// client that read the destination sends it back without the URL, or with null;
-// then the stored one stays.
-func (r *Rules) prepareWebHook(res *resource.Resource, d *Destination) error {
+// prepareDestination checks the destination of an event subscription that is
+// being written. What belongs to a destination of another kind is forgotten.
+func (r *Rules) prepareDestination(f *family, w *resource.Write, es, topic *resource.Resource, next, old *EventSubscription) error {
+	d := next.Destination
 	if d == nil {
 		return resource.Invalid("Invalid event subscription request: the property 'destination' is required.")
 	}
 	if d.EndpointType == "" || d.Properties == nil {
 		return resource.Invalid("Invalid event subscription request: the destination needs 'endpointType' and 'properties'.")
 	}
-	p := d.Properties
-	if err := p.check(); err != nil {
+	if old != nil && old.Destination != nil && old.Destination.EndpointType != d.EndpointType {
+		forgetDestination(es)
+	}
+	if err := f.checkSchema(w.Tx, topic, next); err != nil {
 		return err
 	}
-	raw := res.Secrets[SecretEndpointURL]
-	if p.EndpointURL != nil && *p.EndpointURL != "" {
-		raw = *p.EndpointURL
-	}
-	p.EndpointURL = nil
-	if raw == "" {
-		return resource.Invalid("Invalid event subscription request: Supplied URL is invalid. It cannot be null or empty and should be a proper HTTPS URL like https://www.example.com.")
-	}
-	if err := r.Webhooks.Check(raw); err != nil {
-		return resource.Invalid("Invalid event subscription request: %s", err)
-	}
-	u, err := url.Parse(raw)
-	if err != nil { // Check has parsed it before
-		return resource.Invalid("Invalid event subscription request: the endpoint URL is malformed.")
-	}
-	u.RawQuery, u.Fragment, u.User = "", "", nil
-	p.EndpointBaseURL = u.String()
-	res.Secret(SecretEndpointURL, raw)
-	return prepareAttributes(res, p)
+	return d.Properties.check(&destinationWrite{Write: w, rules: r, es: es, topic: topic})
 }
 
-// Limits of output batching.
+// forgetDestination drops the secrets of a destination.
+func forgetDestination(es *resource.Resource) {
+	for name := range es.Secrets {
+		switch {
+		case name == SecretEndpointURL, name == SecretValidatedURL, name == secretValidation, name == secretDestinationUID,
+			strings.HasPrefix(name, secretAttribute):
+			es.Secret(name, "")
+		}
+	}
+}
+
+// Delivery is where and how the events of one subscription are delivered.
+type Delivery struct {
+	Type  EndpointType
+	State DeliveryState
+	// Reason says in words why State is not Open.
+	Reason string
+
+	// URL and what follows belong to destinations over HTTP. Where State is not
+	// Open they may be empty.
+	URL string
+	// TenantID and ApplicationID are set where the endpoint wants a token of
+	// Microsoft Entra.
+	TenantID, ApplicationID string
+	// Attributes are headers, with their real values.
+	Attributes []Attribute
+	// Batch is set where deliveries carry several events, at most MaxEvents and
+	// about PreferredKB kilobytes.
+	Batch                  bool
+	MaxEvents, PreferredKB int
+	MinimumTLSVersion      TLSVersion
+}
+
+// DeliveryState says whether events can be delivered.
+type DeliveryState uint8
+
 const (
-	maxBatchEvents = 5000
-	maxBatchKB     = 1024
+	// Unconsented: the endpoint never agreed. Events are not for it, now or later.
+	Unconsented DeliveryState = iota
+	// Closed: events are for it, and wait as after a failed attempt.
+	Closed
+	// Open is the normal case.
+	Open
 )
 
-// tenantPattern admits a GUID or a domain name; it becomes part of a URL.
-var tenantPattern = regexp.MustCompile(`^[a-zA-Z0-9][-.a-zA-Z0-9]{0,254}$`)
-
-// check fills in and checks what does not touch secrets.
-func (p *WebHookDestination) check() error {
-	if p.MaxEvents == 0 {
-		p.MaxEvents = defaultMaxEvents
+// DestinationOf returns where the events of a stored event subscription go. It
+// looks at what the destination refers to as it is now, so it is to be asked again
+// when that changes: for each of [SubscriptionsTo] after a change of a partner
+// destination, which also changes whenever its channel does.
+//
+// It fails only for a resource that cannot be read.
+func DestinationOf(tx resource.Reader, es *resource.Resource) (Delivery, error) {
+	p, err := resource.Properties[EventSubscription](es)
+	if err != nil {
+		return Delivery{}, err
 	}
-	if p.PreferredKB == 0 {
-		p.PreferredKB = defaultPreferredKB
+	if p.Destination == nil || p.Destination.Properties == nil {
+		return Delivery{Reason: "it has no destination"}, nil
 	}
-	switch {
-	case p.MaxEvents < 1 || p.MaxEvents > maxBatchEvents:
-		return resource.Invalid("Invalid event subscription request: maxEventsPerBatch is %d; it must lie between 1 and %d.", p.MaxEvents, maxBatchEvents)
-	case p.PreferredKB < 1 || p.PreferredKB > maxBatchKB:
-		return resource.Invalid("Invalid event subscription request: preferredBatchSizeInKilobytes is %d; it must lie between 1 and %d.", p.PreferredKB, maxBatchKB)
-	case (p.TenantID == "") != (p.ApplicationID == ""):
-		return resource.Invalid("Invalid event subscription request: azureActiveDirectoryTenantId and azureActiveDirectoryApplicationIdOrUri belong together; set both or none.")
-	case p.TenantID != "" && !tenantPattern.MatchString(p.TenantID):
-		return resource.Invalid("Invalid event subscription request: azureActiveDirectoryTenantId '%s' is neither a GUID nor a domain name.", p.TenantID)
-	}
-	return nil
-}
-
-// Batches reports whether deliveries carry several events: when either limit is
-// set above its default.
-func (p *WebHookDestination) Batches() bool {
-	return p.MaxEvents > defaultMaxEvents || p.PreferredKB > defaultPreferredKB
+	d, err := p.Destination.Properties.deliver(tx, es)
+	d.Type = p.Destination.EndpointType
+	return d, err
 }

@@ -15,8 +15,17 @@
 //	                                          partnerTopics/activate
 //	publish ── routed by channel ──────────>  partnerTopics/eventSubscriptions
 //
-// Channel and partner topic are written in one transaction, always: one never
-// exists, changes or goes without the other.
+//	channels  ── creates, if trusted ──────>  partnerDestinations  NeverActivated
+//	  (of type PartnerDestination)            partnerDestinations/activate
+//	the endpoint in the channel  <──────────  eventSubscriptions of any topic
+//
+// A channel and its mirror, the partner topic or partner destination, are written
+// in one transaction, always: one never exists, changes or goes without the other.
+//
+// A kind of destination of event subscriptions is one declaration as well
+// (destination.go). [DestinationOf] tells the data plane all that it needs of any.
+// What nobody stores but follows from other resources is declared in derived.go,
+// and the catalogue of operations follows from all of these (operations.go).
 //
 // Five kinds are topics that event subscriptions live in: custom topics, domains,
 // domain topics, system topics and partner topics. Their event subscriptions have

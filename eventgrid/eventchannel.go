@@ -56,7 +56,7 @@ func (d *EventChannelDestination) ID() resource.ID {
 
 const notActivatedByUserYet = "NotActivatedByUserYet"
 
-func eventChannelKind() *resource.Kind {
+func (r *Rules) eventChannelKind() *resource.Kind {
 	versions := without(since("2020-04-01-preview"), "2020-06-01")
 	for i, v := range versions {
 		if v == "2021-12-01" {
@@ -68,14 +68,14 @@ func eventChannelKind() *resource.Kind {
 		Type: TypeEventChannel, Names: namePattern, NameRule: nameRule, Versions: versions,
 		After: []string{TypePartnerTopic},
 	}, resource.Hooks[EventChannel]{
-		Prepare: prepareEventChannel,
-		Delete: func(d *resource.Deletion, r *resource.Resource, p *EventChannel) error {
-			return deleteMirror(d, r, p.Destination.ID())
+		Prepare: r.prepareEventChannel,
+		Delete: func(d *resource.Deletion, res *resource.Resource, p *EventChannel) error {
+			return deleteMirror(d, res, p.Destination.ID())
 		},
 	})
 }
 
-func prepareEventChannel(w *resource.Write, r *resource.Resource, next, old *EventChannel) error {
+func (r *Rules) prepareEventChannel(w *resource.Write, res *resource.Resource, next, old *EventChannel) error {
 	next.ProvisioningState = Succeeded
 	if next.Filter == nil {
 		next.Filter = &EventChannelFilter{}
@@ -97,10 +97,10 @@ func prepareEventChannel(w *resource.Write, r *resource.Resource, next, old *Eve
 	if err := requireRouting(ns, namespace, SourceEventAttribute, "event channels"); err != nil {
 		return err
 	}
-	return createEventChannel(w, r, next, namespace, partner)
+	return r.createEventChannel(w, res, next, namespace, partner)
 }
 
-func createEventChannel(w *resource.Write, r *resource.Resource, next *EventChannel, namespace *resource.Resource, partner *PartnerRegistration) error {
+func (r *Rules) createEventChannel(w *resource.Write, res *resource.Resource, next *EventChannel, namespace *resource.Resource, partner *PartnerRegistration) error {
 	switch d := next.Destination; {
 	case next.Source == nil || TrimSource(next.Source.Source) == "":
 		return resource.Invalid("The property 'source.source' is required: events with this source go to the partner topic.")
@@ -110,18 +110,20 @@ func createEventChannel(w *resource.Write, r *resource.Resource, next *EventChan
 		return resource.Invalid("destination.partnerTopicName '%s' must consist of %s.", d.Name, nameRule)
 	}
 	if next.Expires == nil {
-		at := resource.Time(w.Now.Add(maxTimeToActivate))
-		next.Expires = &at
-	} else if at := next.Expires.Std(); !at.After(w.Now) || at.After(w.Now.Add(maxTimeToActivate+time.Minute)) {
-		return resource.Invalid("expirationTimeIfNotActivatedUtc '%s' must lie in the future and at most 7 days from now.", at.Format(time.RFC3339))
+		next.Expires = r.lastDay(w.Now)
+	} else if at := next.Expires.Std(); !r.inTimeToActivate(at, w.Now) {
+		return resource.Invalid("expirationTimeIfNotActivatedUtc '%s' must lie in the future and at most %d days from now.", at.Format(time.RFC3339), r.limits().ActivationDays)
 	}
 	if err := requireTarget(w, next.Destination.ID(), partner); err != nil {
 		return err
 	}
 	next.Readiness = notActivatedByUserYet
-	topic := &PartnerTopic{ImmutableID: partner.ImmutableID, Source: next.Source.Source, Expires: next.Expires}
+	topic := &PartnerTopic{
+		ImmutableID: partner.ImmutableID, Source: next.Source.Source, Expires: next.Expires,
+		ActivationState: NeverActivated, ProvisioningState: Succeeded,
+	}
 	if next.Description != "" {
 		topic.FriendlyDescription = &next.Description
 	}
-	return createPartnerTopic(w, r, next.Destination.ID(), namespace.Location, topic)
+	return createMirror(w, res, next.Destination.ID(), namespace.Location, topic)
 }

@@ -56,14 +56,14 @@ func (r *Rules) eventSubscriptionKind(f *family) *resource.Kind {
 		Type: f.subscription, Names: subscriptionNamePattern, NameRule: "3 to 100 letters, digits and hyphens",
 		Versions: f.versions, FlatPatch: true,
 		Status: resource.Status{Put: 201, Patch: 201},
-		Actions: map[string]resource.Action{
-			"getfullurl":            {Reads: true, Do: getFullURL},
-			"getdeliveryattributes": {Reads: true, Do: getDeliveryAttributes},
-			"getdeliverystatus":     {Reads: true, Do: r.getDeliveryStatus},
-		},
+		Actions: resource.Actions(
+			resource.Action{Name: "getFullUrl", Reads: true, Do: getFullURL},
+			resource.Action{Name: "getDeliveryAttributes", Reads: true, Do: getDeliveryAttributes},
+			resource.Action{Name: "getDeliveryStatus", Reads: true, Do: r.getDeliveryStatus},
+		),
 	}, resource.Hooks[EventSubscription]{
-		Prepare: func(w *resource.Write, res *resource.Resource, next, _ *EventSubscription) error {
-			return r.prepareEventSubscription(f, w, res, next)
+		Prepare: func(w *resource.Write, res *resource.Resource, next, old *EventSubscription) error {
+			return r.prepareEventSubscription(f, w, res, next, old)
 		},
 		Consult: r.consultEndpoint,
 		Delete: func(d *resource.Deletion, res *resource.Resource, _ *EventSubscription) error {
@@ -75,7 +75,7 @@ func (r *Rules) eventSubscriptionKind(f *family) *resource.Kind {
 	})
 }
 
-func (r *Rules) prepareEventSubscription(f *family, w *resource.Write, res *resource.Resource, next *EventSubscription) error {
+func (r *Rules) prepareEventSubscription(f *family, w *resource.Write, res *resource.Resource, next, old *EventSubscription) error {
 	topic, ok := w.Tx.Get(w.ID.Parent())
 	if !ok {
 		return parentNotFound(f.what, w.ID.Parent())
@@ -86,10 +86,7 @@ func (r *Rules) prepareEventSubscription(f *family, w *resource.Write, res *reso
 	next.Identity, next.DeadLetterIdentity = nil, nil
 	// Stored for the handshake, which has no view of other resources.
 	next.Topic = SourceOf(w.Tx, topic).String()
-	if err := f.checkSchema(w.Tx, topic, next); err != nil {
-		return err
-	}
-	if err := r.prepareWebHook(res, next.Destination); err != nil {
+	if err := r.prepareDestination(f, w, res, topic, next, old); err != nil {
 		return err
 	}
 	if err := checkFilter(next, topicTypeNamed(TopicTypeName(w.Tx, topic))); err != nil {
@@ -178,8 +175,14 @@ func presentTopic(topic resource.ID) string {
 	return lower.String()
 }
 
+// getFullURL answers null where there is no URL: not every destination and every
+// channel has one.
 func getFullURL(c *resource.Call) (any, error) {
-	return map[string]string{"endpointUrl": c.Resource.Secrets[SecretEndpointURL]}, nil
+	var url *string
+	if u, ok := c.Resource.Secrets[SecretEndpointURL]; ok {
+		url = &u
+	}
+	return map[string]*string{"endpointUrl": url}, nil
 }
 
 func getDeliveryAttributes(c *resource.Call) (any, error) {
@@ -220,7 +223,7 @@ func releaseTopic(d *resource.Deletion, last *resource.Resource) error {
 		}
 	}
 	removeWithin(d, topic.ID)
-	d.Tx.Delete(topic.ID)
+	resource.DeleteWhole(d.Tx, topic.ID)
 	return nil
 }
 

@@ -181,7 +181,7 @@ func TestBatching(t *testing.T) {
 	} {
 		w := newWorld(t).withChannel()
 		w.must(w.put(subscriptionID, hookWith(more)))
-		if got := props[EventSubscription](w, subscriptionID).Destination.Properties.Batches(); got != want {
+		if got := w.hook().Batches(); got != want {
 			t.Errorf("%q: %v", more, got)
 		}
 	}

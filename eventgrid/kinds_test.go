@@ -19,6 +19,12 @@ func everything(t *testing.T) *world {
 	}
 	w.must(w.put(oldNamespaceID, namespaceBody("")))
 	w.must(w.put(eventChannelID, eventChannelBody("")))
+	w.withDestination()
+	w.must(w.put(destinationES, toDestination("")))
+	w.must(w.put(galleryID("Northwave"), galleryBody("")))
+	for _, parent := range []resource.ID{customTopicID, domainID, namespaceID} {
+		w.must(w.put(connectionOf(parent, "pe-1"), connectionBody("")))
+	}
 	return w
 }
 
@@ -37,7 +43,7 @@ func TestNoSecretIsEverPresented(t *testing.T) {
 		for name := range marked.Secrets {
 			marked.Secrets[name] = "marker-" + name
 		}
-		for _, name := range []string{SecretKey1, SecretKey2, SecretEndpointURL, SecretValidatedURL, secretValidation, secretChannel, secretChannelID, secretHidden, attributeSecret("x-key")} {
+		for _, name := range []string{SecretKey1, SecretKey2, SecretEndpointURL, SecretValidatedURL, secretValidation, secretChannel, secretChannelID, secretHidden, secretDestinationUID, attributeSecret("x-key")} {
 			marked.Secret(name, "marker-"+name)
 		}
 		shown, err := kind.Present(marked, resource.View{BaseURL: "https://host"})
@@ -60,25 +66,30 @@ func TestNoSecretIsEverPresented(t *testing.T) {
 func TestAPIVersionsOfEachKind(t *testing.T) {
 	versions := []string{
 		"2018-01-01", "2018-09-15-preview", "2019-01-01", "2019-06-01", "2020-04-01-preview", "2020-06-01",
-		"2021-10-15-preview", "2021-12-01", "2022-06-15", "2025-07-15-preview",
+		"2021-10-15-preview", "2021-12-01", "2022-06-15", "2025-02-15", "2025-07-15-preview",
 	}
 	const yes, no = true, false
 	want := map[string][]bool{ // in the order of versions
-		TypePartnerRegistration:           {no, no, no, no, yes, no, yes, no, yes, yes},
-		TypePartnerNamespace:              {no, no, no, no, yes, no, yes, no, yes, yes},
-		TypePartnerTopic:                  {no, no, no, no, yes, no, yes, no, yes, yes},
-		TypePartnerTopicEventSubscription: {no, no, no, no, yes, no, yes, no, yes, yes},
-		TypeChannel:                       {no, no, no, no, no, no, yes, no, yes, yes},
-		TypePartnerConfiguration:          {no, no, no, no, no, no, yes, no, yes, yes},
-		TypeEventChannel:                  {no, no, no, no, yes, no, yes, no, no, no},
-		TypeTopic:                         {yes, yes, yes, yes, yes, yes, yes, yes, yes, yes},
-		TypeTopicEventSubscription:        {no, no, no, no, no, no, yes, no, yes, yes},
-		TypeDomain:                        {no, yes, no, yes, yes, yes, yes, yes, yes, yes},
-		TypeDomainTopic:                   {no, yes, no, yes, yes, yes, yes, yes, yes, yes},
-		TypeDomainEventSubscription:       {no, no, no, no, no, no, yes, no, yes, yes},
-		TypeDomainTopicEventSubscription:  {no, no, no, no, no, no, yes, no, yes, yes},
-		TypeSystemTopic:                   {no, no, no, no, yes, no, yes, yes, yes, yes},
-		TypeSystemTopicEventSubscription:  {no, no, no, no, yes, no, yes, yes, yes, yes},
+		TypePartnerRegistration:                    {no, no, no, no, yes, no, yes, no, yes, yes, yes},
+		TypePartnerNamespace:                       {no, no, no, no, yes, no, yes, no, yes, yes, yes},
+		TypePartnerTopic:                           {no, no, no, no, yes, no, yes, no, yes, yes, yes},
+		TypePartnerTopicEventSubscription:          {no, no, no, no, yes, no, yes, no, yes, yes, yes},
+		TypeChannel:                                {no, no, no, no, no, no, yes, no, yes, yes, yes},
+		TypePartnerConfiguration:                   {no, no, no, no, no, no, yes, no, yes, yes, yes},
+		TypeEventChannel:                           {no, no, no, no, yes, no, yes, no, no, no, no},
+		TypeTopic:                                  {yes, yes, yes, yes, yes, yes, yes, yes, yes, yes, yes},
+		TypeTopicEventSubscription:                 {no, no, no, no, no, no, yes, no, yes, yes, yes},
+		TypeDomain:                                 {no, yes, no, yes, yes, yes, yes, yes, yes, yes, yes},
+		TypeDomainTopic:                            {no, yes, no, yes, yes, yes, yes, yes, yes, yes, yes},
+		TypeDomainEventSubscription:                {no, no, no, no, no, no, yes, no, yes, yes, yes},
+		TypeDomainTopicEventSubscription:           {no, no, no, no, no, no, yes, no, yes, yes, yes},
+		TypeSystemTopic:                            {no, no, no, no, yes, no, yes, yes, yes, yes, yes},
+		TypeSystemTopicEventSubscription:           {no, no, no, no, yes, no, yes, yes, yes, yes, yes},
+		TypePartnerDestination:                     {no, no, no, no, no, no, yes, no, no, no, yes},
+		TypeVerifiedPartner:                        {no, no, no, no, no, no, yes, no, yes, yes, yes},
+		TypeTopic + "/privateEndpointConnections":  {no, no, no, no, yes, yes, yes, yes, yes, yes, yes},
+		TypeDomain + "/privateEndpointConnections": {no, no, no, no, yes, yes, yes, yes, yes, yes, yes},
+		TypePartnerNamespace + "/privateEndpointConnections": {no, no, no, no, no, no, yes, no, yes, yes, yes},
 	}
 	kinds := newWorld(t).kinds
 	if len(kinds) != len(want) {
@@ -110,21 +121,26 @@ func TestStatusCodesOfTheStrictestClient(t *testing.T) {
 		got[typ] = codes{k.Status.PutStatus(), k.Status.PatchStatus(), k.Status.DeleteStatus()}
 	}
 	want := map[string]codes{
-		TypePartnerRegistration:           {200, 200, 200},
-		TypePartnerNamespace:              {201, 200, 200},
-		TypeChannel:                       {200, 200, 200},
-		TypeEventChannel:                  {200, 200, 200},
-		TypePartnerConfiguration:          {200, 200, 200},
-		TypePartnerTopic:                  {200, 200, 200},
-		TypePartnerTopicEventSubscription: {201, 201, 200},
-		TypeTopic:                         {201, 200, 204},
-		TypeTopicEventSubscription:        {201, 201, 200},
-		TypeDomain:                        {201, 200, 200},
-		TypeDomainEventSubscription:       {201, 201, 200},
-		TypeDomainTopic:                   {201, 200, 200},
-		TypeDomainTopicEventSubscription:  {201, 201, 200},
-		TypeSystemTopic:                   {200, 200, 200},
-		TypeSystemTopicEventSubscription:  {201, 201, 200},
+		TypePartnerRegistration:                    {200, 200, 200},
+		TypePartnerNamespace:                       {201, 200, 200},
+		TypeChannel:                                {200, 200, 200},
+		TypeEventChannel:                           {200, 200, 200},
+		TypePartnerConfiguration:                   {200, 200, 200},
+		TypePartnerTopic:                           {200, 200, 200},
+		TypePartnerTopicEventSubscription:          {201, 201, 200},
+		TypeTopic:                                  {201, 200, 204},
+		TypeTopicEventSubscription:                 {201, 201, 200},
+		TypeDomain:                                 {201, 200, 200},
+		TypeDomainEventSubscription:                {201, 201, 200},
+		TypeDomainTopic:                            {201, 200, 200},
+		TypeDomainTopicEventSubscription:           {201, 201, 200},
+		TypeSystemTopic:                            {200, 200, 200},
+		TypeSystemTopicEventSubscription:           {201, 201, 200},
+		TypePartnerDestination:                     {200, 200, 200},
+		TypeVerifiedPartner:                        {200, 200, 200},
+		TypeTopic + "/privateEndpointConnections":  {200, 200, 200},
+		TypeDomain + "/privateEndpointConnections": {200, 200, 200},
+		TypePartnerNamespace + "/privateEndpointConnections": {200, 200, 200},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -145,6 +161,8 @@ func TestEveryKindHasAPlaceInTheDeletionOrder(t *testing.T) {
 		{TypeChannel, TypePartnerConfiguration},
 		{TypeEventChannel, TypePartnerConfiguration},
 		{TypePartnerTopic, TypePartnerConfiguration},
+		{TypePartnerDestination, TypeChannel},
+		{TypePartnerDestination, TypePartnerConfiguration},
 		{TypePartnerNamespace, TypePartnerRegistration},
 	} {
 		if place[pair[0]] >= place[pair[1]] {

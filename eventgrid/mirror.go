@@ -8,8 +8,32 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// This file holds what channels and legacy event channels share: the partner
-// topic on the customer's side that mirrors them.
+// This file holds what channels and legacy event channels share: the resource on
+// the customer's side that mirrors them, a partner topic or partner destination.
+
+// secretChannel names the channel of a mirror by its UID. It is a secret because
+// the customer may not see the partner's side.
+const (
+	secretChannel   = "channelUid"
+	secretChannelID = "channelId"
+)
+
+// mirror is what the rules ask of the properties of either kind of mirror.
+type mirror[P any] interface {
+	*P
+	// activation returns the state and, while it was never activated, the end.
+	activation() (state string, expires *resource.Time)
+	// activate sets the state and drops what is there only before.
+	activate(state string)
+}
+
+// mirrorName is what messages call a mirror.
+func mirrorName(id resource.ID) string {
+	if equalFold(id.Type(), TypePartnerDestination) {
+		return "partner destination"
+	}
+	return "partner topic"
+}
 
 // partnerOf returns the namespace that a channel lives in and who publishes
 // there.
@@ -38,45 +62,72 @@ func requireRouting(ns *PartnerNamespace, namespace *resource.Resource, want Rou
 }
 
 // requireTarget checks everything that the customer's side demands before a
-// partner topic is created there.
-func requireTarget(w *resource.Write, topic resource.ID, partner *PartnerRegistration) error {
-	if err := RequireRegistered(w.Tx, topic.Subscription); err != nil {
+// mirror is created there.
+func requireTarget(w *resource.Write, target resource.ID, partner *PartnerRegistration) error {
+	if err := RequireRegistered(w.Tx, target.Subscription); err != nil {
 		return err
 	}
-	if _, ok := w.Tx.Get(topic.GroupScope()); !ok {
-		return resource.Errorf(resource.ResourceGroupNotFound, "Resource group '%s' could not be found.", topic.Group)
+	if _, ok := w.Tx.Get(target.GroupScope()); !ok {
+		return resource.Errorf(resource.ResourceGroupNotFound, "Resource group '%s' could not be found.", target.Group)
 	}
-	if err := requireGrant(w.Tx, partner, topic.GroupScope(), w.Now); err != nil {
+	if err := requireGrant(w.Tx, partner, target.GroupScope(), w.Now); err != nil {
 		return err
 	}
-	if _, taken := w.Tx.Get(topic); taken {
+	if _, taken := w.Tx.Get(target); taken {
+		what := mirrorName(target)
 		return resource.Errorf(resource.Conflict,
-			"The partner topic '%s' already exists in resource group '%s'. Each partner topic belongs to one channel; choose another name.",
-			topic.Name(), topic.Group)
+			"The %s '%s' already exists in resource group '%s'. Each %s belongs to one channel; choose another name.",
+			what, target.Name(), target.Group, what)
 	}
 	return nil
 }
 
-// createPartnerTopic writes the mirror of a channel that is being created.
-func createPartnerTopic(w *resource.Write, channel *resource.Resource, id resource.ID, location string, p *PartnerTopic) error {
-	r := &resource.Resource{
-		ID: id, UID: resource.NewUID(), Type: TypePartnerTopic, Location: location,
-		CreatedAt: w.Now, CreatedBy: w.Caller, ModifiedAt: w.Now, ModifiedBy: w.Caller,
-	}
+// createMirror writes the mirror of a channel that is being created.
+func createMirror[P any](w *resource.Write, channel *resource.Resource, id resource.ID, location string, p *P) error {
+	r := newResource(id, id.Type(), location, w.Caller, w.Now)
 	r.Secret(secretChannel, channel.UID.String())
 	r.Secret(secretChannelID, channel.ID.String())
-	p.ActivationState, p.ProvisioningState = NeverActivated, Succeeded
-	if err := resource.Encode(r, p); err != nil {
-		return err
-	}
-	w.Tx.Put(r)
-	return nil
+	return put(w.Tx, r, p)
 }
 
-// deleteMirror removes the partner topic of a channel that is being deleted.
+// setActivation is the customer's word on a mirror.
+func setActivation[P any, M mirror[P]](c *resource.Call, state string) error {
+	p, err := resource.Properties[P](c.Resource)
+	if err != nil {
+		return err
+	}
+	name, what := c.Resource.ID.Name(), mirrorName(c.Resource.ID)
+	before, expires := M(p).activation()
+	if before == NeverActivated && state == Deactivated {
+		return resource.Invalid("The %s '%s' was never activated, so it cannot be deactivated.", what, name)
+	}
+	if expires != nil && before == NeverActivated && !c.Now.Before(expires.Std()) {
+		return resource.Errorf(resource.NotFound, "The %s '%s' was not activated by %s and has expired; ask the partner for a new one.",
+			what, name, expires.Std().Format(time.RFC3339))
+	}
+	channel, ok := ChannelOf(c.Tx, c.Resource)
+	if !ok {
+		return resource.Errorf(resource.Conflict, "The channel of the %s '%s' does not exist any more; delete the %s.", what, name, what)
+	}
+	if err := noteActivation(c.Tx, channel, state, c.Now); err != nil {
+		return err
+	}
+	return change(c.Tx, c.Resource, c.Caller, c.Now, func(p *P) { M(p).activate(state) })
+}
+
+// dueOfMirror: one that nobody activates goes by itself.
+func dueOfMirror[P any, M mirror[P]](_ *resource.Resource, p *P) time.Time {
+	state, expires := M(p).activation()
+	if expires == nil || state != NeverActivated {
+		return time.Time{}
+	}
+	return expires.Std()
+}
+
+// deleteMirror removes the mirror of a channel that is being deleted.
 func deleteMirror(d *resource.Deletion, channel *resource.Resource, id resource.ID) error {
-	topic, ok := d.Tx.Get(id)
-	if !ok || topic.Secrets[secretChannel] != channel.UID.String() {
+	target, ok := d.Tx.Get(id)
+	if !ok || target.Secrets[secretChannel] != channel.UID.String() {
 		return nil
 	}
 	if !d.ByService {
@@ -88,27 +139,28 @@ func deleteMirror(d *resource.Deletion, channel *resource.Resource, id resource.
 			return err
 		}
 	}
-	if removeWithin(d, topic.ID); !d.More {
-		d.Tx.Delete(topic.ID)
+	if removeWithin(d, target.ID); !d.More {
+		resource.DeleteWhole(d.Tx, target.ID)
 	}
 	return nil
 }
 
-// ChannelOf returns the channel or event channel that a partner topic mirrors.
-func ChannelOf(tx resource.Tx, topic *resource.Resource) (*resource.Resource, bool) {
-	id, err := resource.ParseID(topic.Secrets[secretChannelID])
+// ChannelOf returns the channel or event channel that a partner topic or partner
+// destination mirrors.
+func ChannelOf(tx resource.Reader, mirror *resource.Resource) (*resource.Resource, bool) {
+	id, err := resource.ParseID(mirror.Secrets[secretChannelID])
 	if err != nil {
 		return nil, false
 	}
 	channel, ok := tx.Get(id)
-	if !ok || channel.UID.String() != topic.Secrets[secretChannel] {
+	if !ok || channel.UID.String() != mirror.Secrets[secretChannel] {
 		return nil, false
 	}
 	return channel, true
 }
 
-// noteActivation makes a channel show what the customer did with its partner
-// topic. Who did it stays on the customer's side.
+// noteActivation makes a channel show what the customer did with its mirror. Who
+// did it stays on the customer's side.
 func noteActivation(tx resource.Tx, channel *resource.Resource, state string, now time.Time) error {
 	by := channel.ModifiedBy
 	if equalFold(channel.Type, TypeEventChannel) {
@@ -139,18 +191,13 @@ func change[P any](tx resource.Tx, r *resource.Resource, caller string, now time
 	return nil
 }
 
-// defaultMessage is the activation message of a channel that was given none.
-func defaultMessage(topic, source string, now time.Time) string {
-	return fmt.Sprintf("The partner topic %s was created on behalf of the publisher for source %s on %s. "+
-		"If you do not recognize this source, delete the partner topic or contact the publisher. ", topic, source, clientTime(now))
-}
-
 // TrimSource is the form in which sources are compared for routing: publishers
 // were seen to send blanks around them.
 func TrimSource(s string) string { return strings.TrimSpace(s) }
 
-// ChannelID returns the id of the channel that a partner topic was made for.
-func ChannelID(topic *resource.Resource) (resource.ID, bool) {
-	id, err := resource.ParseID(topic.Secrets[secretChannelID])
+// ChannelID returns the id of the channel that a partner topic or partner
+// destination was made for.
+func ChannelID(mirror *resource.Resource) (resource.ID, bool) {
+	id, err := resource.ParseID(mirror.Secrets[secretChannelID])
 	return id, err == nil && len(id.Types) == 2
 }

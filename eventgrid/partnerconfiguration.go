@@ -10,7 +10,7 @@ import (
 )
 
 // PartnerConfiguration is where the customer says which partners may create
-// partner topics in this resource group. There is one per group.
+// partner topics and destinations in this resource group. There is one per group.
 type PartnerConfiguration struct {
 	Authorization     *PartnerAuthorization `json:"partnerAuthorization,omitempty"`
 	ProvisioningState string                `json:"provisioningState" arm:"computed"`
@@ -33,24 +33,23 @@ type AuthorizedPartner struct {
 
 const (
 	defaultGrantDays = 7
-	maxGrantDays     = 365
 	day              = 24 * time.Hour
 )
 
-func partnerConfigurationKind() *resource.Kind {
+func (r *Rules) partnerConfigurationKind() *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: TypePartnerConfiguration, Names: regexp.MustCompile(`(?i)^default$`), NameRule: "'default', the only one of its resource group",
 		Tracked: true, Location: "global", Versions: channelVersions,
 		// Deleting a channel needs the grant.
-		After: []string{TypePartnerTopic, TypeChannel, TypeEventChannel},
-		Actions: map[string]resource.Action{
-			"authorizepartner":   {Do: authorizePartner},
-			"unauthorizepartner": {Do: unauthorizePartner},
-		},
-	}, resource.Hooks[PartnerConfiguration]{Prepare: preparePartnerConfiguration})
+		After: []string{TypePartnerTopic, TypePartnerDestination, TypeChannel, TypeEventChannel},
+		Actions: resource.Actions(
+			resource.Action{Name: "authorizePartner", Do: authorizePartner},
+			resource.Action{Name: "unauthorizePartner", Do: unauthorizePartner},
+		),
+	}, resource.Hooks[PartnerConfiguration]{Prepare: r.preparePartnerConfiguration})
 }
 
-func preparePartnerConfiguration(w *resource.Write, _ *resource.Resource, next, _ *PartnerConfiguration) error {
+func (r *Rules) preparePartnerConfiguration(w *resource.Write, _ *resource.Resource, next, _ *PartnerConfiguration) error {
 	next.ProvisioningState = Succeeded
 	if next.Authorization == nil {
 		next.Authorization = &PartnerAuthorization{}
@@ -59,10 +58,10 @@ func preparePartnerConfiguration(w *resource.Write, _ *resource.Resource, next, 
 	if next.DefaultDays != nil {
 		auth.DefaultDays, next.DefaultDays = *next.DefaultDays, nil
 	} else if auth.DefaultDays == 0 {
-		auth.DefaultDays = defaultGrantDays
+		auth.DefaultDays = min(defaultGrantDays, r.limits().GrantDays)
 	}
-	if auth.DefaultDays < 1 || auth.DefaultDays > maxGrantDays {
-		return resource.Invalid("defaultMaximumExpirationTimeInDays is %d; it must lie between 1 and %d.", auth.DefaultDays, maxGrantDays)
+	if auth.DefaultDays < 1 || auth.DefaultDays > r.limits().GrantDays {
+		return resource.Invalid("defaultMaximumExpirationTimeInDays is %d; it must lie between 1 and %d.", auth.DefaultDays, r.limits().GrantDays)
 	}
 	if auth.Partners == nil {
 		auth.Partners = resource.List[AuthorizedPartner]{}

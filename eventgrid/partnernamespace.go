@@ -106,5 +106,6 @@ func deletePartnerNamespace(d *resource.Deletion, r *resource.Resource, _ *Partn
 				"The partner namespace '%s' still has the channel '%s'. Delete its channels first.", r.ID.Name(), channels[0].ID.Name())
 		}
 	}
+	removeWithin(d, r.ID)
 	return nil
 }

@@ -2,7 +2,6 @@ package eventgrid
 
 import (
 	"regexp"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -36,9 +35,12 @@ type PartnerRegistration struct {
 
 type visibility string
 
+// hidden is the default: a registration is nobody's business but the partner's.
+const hidden visibility = "Hidden"
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (v *visibility) UnmarshalJSON(data []byte) error {
-	return resource.ParseEnum(data, v, "Hidden", "PublicPreview", "GenerallyAvailable")
+	return resource.ParseEnum(data, v, hidden, "PublicPreview", "GenerallyAvailable")
 }
 
 var (
@@ -63,11 +65,12 @@ func preparePartnerRegistration(w *resource.Write, _ *resource.Resource, next, _
 		next.ImmutableID = uuid.NewString()
 	}
 	if next.VisibilityState == "" {
-		next.VisibilityState = "Hidden"
+		next.VisibilityState = hidden
+	}
+	if err := checkLength("longDescription", next.LongDescription, maxLongDescription); err != nil {
+		return err
 	}
 	switch {
-	case utf8.RuneCountInString(next.LongDescription) > 2048:
-		return resource.Invalid("longDescription has %d characters; at most 2048 are allowed.", utf8.RuneCountInString(next.LongDescription))
 	case next.CustomerServiceNumber != "" && !phonePattern.MatchString(next.CustomerServiceNumber):
 		return resource.Invalid("partnerCustomerServiceNumber '%s' is not a phone number like +1 515 123 4567.", next.CustomerServiceNumber)
 	case next.CustomerServiceExtension != "" && !extensionPattern.MatchString(next.CustomerServiceExtension):

@@ -105,6 +105,9 @@ func subscriptionMembers() map[string]*rapid.Generator[any] {
 				"endpointUrl": oneOf("https://x.example/h?code=1"), "maxEventsPerBatch": rapid.IntRange(1, 5000).AsAny(), "preferredBatchSizeInKilobytes": rapid.IntRange(1, 1024).AsAny(),
 				"deliveryAttributeMappings": attributes, "minimumTlsVersionAllowed": tls,
 			}, "endpointUrl").Draw(t, "properties").(map[string]any)
+			if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+				return map[string]any{"endpointType": "PartnerDestination", "properties": map[string]any{"resourceId": partnerDestinationID.String()}}
+			}
 			if rapid.Bool().Draw(t, "entra") {
 				properties["azureActiveDirectoryTenantId"], properties["azureActiveDirectoryApplicationIdOrUri"] = "contoso.example", anyText.Draw(t, "app")
 			}
@@ -136,6 +139,18 @@ func samples() map[string]sample {
 				"publicNetworkAccess": network, "inboundIpRules": ipRules, "disableLocalAuth": anyBool, "minimumTlsVersionAllowed": tls,
 			},
 		},
+		TypeChannel + "#destination": {id: namespaceID.Child("channels", "new"), properties: &Channel{}, required: []string{"channelType", "partnerDestinationInfo"}, members: map[string]*rapid.Generator[any]{
+			"channelType": oneOf("PartnerDestination"), "messageForActivation": anyText, "expirationTimeIfNotActivatedUtc": soon,
+			"partnerDestinationInfo": object(map[string]*rapid.Generator[any]{
+				"azureSubscriptionId": oneOf(customerSub), "resourceGroupName": oneOf("rg-c"), "name": oneOf("pd-new"), "endpointType": oneOf("WebHook"), "endpointServiceContext": anyText,
+				"properties": object(map[string]*rapid.Generator[any]{
+					"endpointUrl": oneOf("https://hooks.northwave.example/in?code=1"),
+					"clientAuthentication": oneOf(map[string]any{"clientAuthenticationType": "AzureAD", "properties": map[string]any{
+						"azureActiveDirectoryTenantId": "contoso.example", "azureActiveDirectoryApplicationIdOrUri": "api://x",
+					}}),
+				}, "endpointUrl"),
+			}, "azureSubscriptionId", "resourceGroupName", "name", "properties"),
+		}},
 		TypeChannel: {id: namespaceID.Child("channels", "new"), properties: &Channel{}, required: []string{"partnerTopicInfo"}, members: map[string]*rapid.Generator[any]{
 			"channelType": oneOf("PartnerTopic"), "messageForActivation": anyText, "expirationTimeIfNotActivatedUtc": soon,
 			"partnerTopicInfo": object(map[string]*rapid.Generator[any]{
@@ -160,6 +175,18 @@ func samples() map[string]sample {
 		TypeSystemTopic: {id: customerGroup.Provider(TypeSystemTopic, "new"), properties: &SystemTopic{}, location: "global", required: []string{"source", "topicType"}, members: map[string]*rapid.Generator[any]{
 			"source": oneOf(customerGroup.String()), "topicType": oneOf("Microsoft.Resources.ResourceGroups", "microsoft.resources.resourcegroups"),
 		}},
+	}
+	details := object(map[string]*rapid.Generator[any]{"description": anyText, "longDescription": anyText, "setupUri": oneOf("https://console.northwave.example/azure")})
+	all[TypeVerifiedPartner] = sample{id: galleryID("new"), properties: &VerifiedPartner{}, required: []string{"partnerRegistrationImmutableId"}, members: map[string]*rapid.Generator[any]{
+		"partnerRegistrationImmutableId": oneOf("804a11ca-ce9b-4158-8e94-3c8dc7a072ec"), "organizationName": anyText, "partnerDisplayName": anyText,
+		"partnerTopicDetails": details, "partnerDestinationDetails": details, "logoUri": oneOf("https://northwave.example/logo.svg"), "verified": anyBool,
+	}}
+	for _, p := range privateParents {
+		parent := map[string]resource.ID{TypeTopic: customTopicID, TypeDomain: domainID, TypePartnerNamespace: namespaceID}[p.parent]
+		all[p.connections()] = sample{id: connectionOf(parent, "new"), properties: &PrivateEndpointConnection{}, required: []string{"privateEndpoint"}, members: map[string]*rapid.Generator[any]{
+			"privateEndpoint": oneOf(map[string]any{"id": privateEndpointID}), "groupIds": oneOf([]any{p.group}),
+			"privateLinkServiceConnectionState": object(map[string]*rapid.Generator[any]{"status": oneOf("Pending", "Approved", "Rejected", "Disconnected"), "description": anyText, "actionsRequired": oneOf("None", "x")}),
+		}}
 	}
 	for _, topic := range []resource.ID{customTopicID, domainID, tenantTopicID, systemTopicID, topicID} {
 		id := topic.Child("eventSubscriptions", "new")
@@ -193,6 +220,8 @@ func TestSamplesHoldEverySettableMember(t *testing.T) {
 	all := samples()
 	for typ, kind := range kinds {
 		s, ok := all[typ]
+		members := maps.Clone(s.members)
+		maps.Copy(members, all[typ+"#destination"].members)
 		if !ok {
 			if !kind.Service {
 				t.Errorf("no sample of %s", typ)
@@ -200,7 +229,7 @@ func TestSamplesHoldEverySettableMember(t *testing.T) {
 			continue
 		}
 		for _, name := range settableMembers(reflect.TypeOf(s.properties).Elem()) {
-			if s.members[name] == nil {
+			if members[name] == nil {
 				t.Errorf("%s: no sample of %s", typ, name)
 			}
 		}

@@ -1,7 +1,6 @@
 package eventgrid
 
 import (
-	"cmp"
 	"context"
 	"regexp"
 	"sync"
@@ -22,6 +21,7 @@ const (
 	TypeEventChannel                  = Namespace + "/partnerNamespaces/eventChannels"
 	TypePartnerConfiguration          = Namespace + "/partnerConfigurations"
 	TypePartnerTopic                  = Namespace + "/partnerTopics"
+	TypePartnerDestination            = Namespace + "/partnerDestinations"
 	TypePartnerTopicEventSubscription = Namespace + "/partnerTopics/eventSubscriptions"
 	TypeTopic                         = Namespace + "/topics"
 	TypeTopicEventSubscription        = Namespace + "/topics/eventSubscriptions"
@@ -31,6 +31,9 @@ const (
 	TypeDomainTopicEventSubscription  = Namespace + "/domains/topics/eventSubscriptions"
 	TypeSystemTopic                   = Namespace + "/systemTopics"
 	TypeSystemTopicEventSubscription  = Namespace + "/systemTopics/eventSubscriptions"
+
+	// TypeVerifiedPartner is the gallery of partners, at the root of the tenant.
+	TypeVerifiedPartner = Namespace + "/verifiedPartners"
 
 	// TypeEventSubscription is the extension form of event subscriptions, by which
 	// they hang on any scope. None is stored under it (see [Home]).
@@ -63,39 +66,6 @@ type Deliveries interface {
 	Status(uid resource.UID) (any, bool)
 }
 
-// Limits are upper bounds; zero means Azure's own.
-type Limits struct {
-	TopicsPerSubscription       int // custom topics, in one region
-	DomainsPerSubscription      int // in one region
-	TopicsPerDomain             int
-	SubscriptionsPerTopic       int // of custom, system and partner topics
-	SubscriptionsPerDomain      int // at the domain itself
-	SubscriptionsPerDomainTopic int
-	IPRules                     int // per topic, domain and partner namespace
-}
-
-// DefaultLimits returns Azure's.
-func DefaultLimits() Limits {
-	return Limits{
-		TopicsPerSubscription: 100, DomainsPerSubscription: 100, TopicsPerDomain: 100_000,
-		SubscriptionsPerTopic: 500, SubscriptionsPerDomain: 50, SubscriptionsPerDomainTopic: 500,
-		IPRules: 128,
-	}
-}
-
-func (r *Rules) limits() Limits {
-	l, d := r.Limits, DefaultLimits()
-	return Limits{
-		TopicsPerSubscription:       cmp.Or(l.TopicsPerSubscription, d.TopicsPerSubscription),
-		DomainsPerSubscription:      cmp.Or(l.DomainsPerSubscription, d.DomainsPerSubscription),
-		TopicsPerDomain:             cmp.Or(l.TopicsPerDomain, d.TopicsPerDomain),
-		SubscriptionsPerTopic:       cmp.Or(l.SubscriptionsPerTopic, d.SubscriptionsPerTopic),
-		SubscriptionsPerDomain:      cmp.Or(l.SubscriptionsPerDomain, d.SubscriptionsPerDomain),
-		SubscriptionsPerDomainTopic: cmp.Or(l.SubscriptionsPerDomainTopic, d.SubscriptionsPerDomainTopic),
-		IPRules:                     cmp.Or(l.IPRules, d.IPRules),
-	}
-}
-
 // Webhooks reaches webhook endpoints.
 type Webhooks interface {
 	// Check refuses a URL that must not be used; its error is shown to the user.
@@ -123,17 +93,25 @@ func (r *Rules) Kinds() []*resource.Kind {
 	kinds := []*resource.Kind{
 		partnerRegistrationKind(),
 		r.partnerNamespaceKind(),
-		channelKind(),
-		eventChannelKind(),
-		partnerConfigurationKind(),
+		r.channelKind(),
+		r.eventChannelKind(),
+		r.partnerConfigurationKind(),
 		partnerTopicKind(),
+		partnerDestinationKind(),
 		r.topicKind(),
 		r.domainKind(),
 		r.domainTopicKind(),
 		r.systemTopicKind(),
+		verifiedPartnerKind(),
 	}
 	for _, f := range families {
 		kinds = append(kinds, r.eventSubscriptionKind(f))
+	}
+	for _, p := range privateParents {
+		kinds = append(kinds, r.privateEndpointKind(p))
+	}
+	for _, k := range kinds {
+		r.bound(k)
 	}
 	return kinds
 }
@@ -169,6 +147,8 @@ var allVersions = []string{
 var (
 	partnerVersions = without(since("2020-04-01-preview"), "2020-06-01", "2021-12-01")
 	channelVersions = without(since("2021-10-15-preview"), "2021-12-01")
+	// Partner destinations never became stable, and the previews of 2022 lack them.
+	destinationVersions = without(channelVersions, "2022-06-15", "2025-02-15")
 	// Domains came in September 2018 and were stable in June 2019, system topics
 	// in April 2020 and December 2021.
 	domainVersions      = without(since("2018-09-15-preview"), "2019-01-01")

@@ -139,9 +139,9 @@ func keyActions() map[string]resource.Action {
 	keys := func(r *resource.Resource) any {
 		return map[string]string{"key1": r.Secrets[SecretKey1], "key2": r.Secrets[SecretKey2]}
 	}
-	return map[string]resource.Action{
-		"listkeys": {Reads: true, Do: func(c *resource.Call) (any, error) { return keys(c.Resource), nil }},
-		"regeneratekey": {Do: func(c *resource.Call) (any, error) {
+	return resource.Actions(
+		resource.Action{Name: "listKeys", Reads: true, Do: func(c *resource.Call) (any, error) { return keys(c.Resource), nil }},
+		resource.Action{Name: "regenerateKey", Do: func(c *resource.Call) (any, error) {
 			var body struct {
 				KeyName string `json:"keyName"`
 			}
@@ -158,7 +158,7 @@ func keyActions() map[string]resource.Action {
 			c.Tx.Put(r)
 			return keys(r), nil
 		}},
-	}
+	)
 }
 
 func newKeys(r *resource.Resource) {

@@ -191,11 +191,14 @@ func deleteTopic[P any](d *resource.Deletion, r *resource.Resource, _ *P) error 
 // the store takes 999.
 const maxTogether = 900
 
-// removeWithin deletes the event subscriptions and domain topics in a topic, and
-// the roles assigned at or in it. A domain can hold more than fits one
+// removeWithin deletes the event subscriptions, domain topics and private endpoint
+// connections in a resource, and the roles assigned at or in it. A domain can hold more than fits one
 // transaction: then a part goes, and the deletion is marked to be repeated.
 func removeWithin(d *resource.Deletion, topic resource.ID) {
 	types := append(SubscriptionTypes(), TypeDomainTopic, resource.TypeRoleAssignment)
+	for _, p := range privateParents {
+		types = append(types, p.connections())
+	}
 	left := maxTogether
 	for _, typ := range types {
 		for _, r := range d.Tx.List(typ, topic) {

@@ -250,6 +250,16 @@ func (w *world) ask(id resource.ID, action, body string) (answer any, err error)
 	return answer, err
 }
 
+// hook is the destination of the event subscription.
+func (w *world) hook() *WebHookDestination {
+	w.t.Helper()
+	hook, ok := props[EventSubscription](w, subscriptionID).WebHook()
+	if !ok {
+		w.t.Fatal("no webhook")
+	}
+	return hook
+}
+
 func (w *world) exists(id resource.ID) bool {
 	_, ok := w.all.Get(id)
 	return ok

@@ -44,7 +44,7 @@ func envelope(spec *Spec, r *Resource, w *Write) error {
 	if w.Body.HasTags || !w.Patch {
 		r.Tags = w.Body.Tags
 	}
-	return nil
+	return CheckTags(r.Tags)
 }
 
 // Identity is a managed identity as Azure's bodies show it. This server gives

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ type Kind struct {
 }
 
 // Remove deletes a resource by the rules of its kind, with the roles assigned at
-// it: they must not apply to a later one of the same name.
+// it and the locks on it: they must not apply to a later one of the same name.
 //
 // It returns false when so much goes along that it takes several transactions:
 // then only a part is gone, and the caller commits and calls again.
@@ -42,11 +43,19 @@ func (k *Kind) Remove(d *Deletion, r *Resource) (done bool, err error) {
 	if d.More {
 		return false, nil
 	}
-	for _, a := range d.Tx.List(TypeRoleAssignment, r.ID) {
-		d.Tx.Delete(a.ID)
-	}
-	d.Tx.Delete(r.ID)
+	DeleteWhole(d.Tx, r.ID)
 	return true, nil
+}
+
+// DeleteWhole deletes a resource with the roles assigned at it and the locks on it,
+// and asks no rules: they are for whoever deletes one along with another.
+func DeleteWhole(tx Tx, id ID) {
+	for _, typ := range []string{TypeRoleAssignment, TypeLock} {
+		for _, a := range tx.List(typ, id) {
+			tx.Delete(a.ID)
+		}
+	}
+	tx.Delete(id)
 }
 
 // Proof is a result of [Kind.Consult] that holds something for the time of the
@@ -71,7 +80,8 @@ type Spec struct {
 	// Service kinds are created by the service alone: a PUT may change one that
 	// exists and never makes one.
 	Service bool
-	// Versions are the api-versions that know the kind, oldest first.
+	// Versions are the api-versions that know the kind, oldest first; none means
+	// any well-formed one.
 	Versions []string
 	// FlatPatch is set where Azure's PATCH body is the properties themselves.
 	FlatPatch bool
@@ -96,21 +106,39 @@ const (
 	InGroup Place = iota
 	// Extension is on any other resource, a group or a subscription.
 	Extension
+	// InTenant is in no subscription: there is one for everybody.
+	InTenant
+	// Anywhere is in a subscription, a group, or on another resource that is there;
+	// unlike an Extension, it is stored under the very id that clients use.
+	Anywhere
 )
 
 // Holds reports whether a resource of the place may have this [ID.Scope].
 func (p Place) Holds(scope ID) bool {
-	if p == Extension {
+	switch p {
+	case Extension, Anywhere:
 		return scope.Subscription != ""
+	case InTenant:
+		return scope.IsRoot()
+	default:
+		return scope.Group != "" && scope.Namespace == ""
 	}
-	return scope.Group != "" && scope.Namespace == ""
 }
 
-// Status holds success codes; zero means 200.
-type Status struct{ Put, Patch, Delete int }
+// Status holds success codes; zero means 200. Create is that of a PUT that
+// creates; zero means that of any PUT.
+type Status struct{ Put, Patch, Delete, Create int }
 
 // PutStatus returns the code of a PUT.
 func (s Status) PutStatus() int { return orOK(s.Put) }
+
+// CreateStatus returns the code of a PUT that created something.
+func (s Status) CreateStatus() int {
+	if s.Create != 0 {
+		return s.Create
+	}
+	return s.PutStatus()
+}
 
 // PatchStatus returns the code of a PATCH.
 func (s Status) PatchStatus() int { return orOK(s.Patch) }
@@ -137,13 +165,18 @@ type View struct {
 	Route ID
 }
 
-// Tx is what the rules may do with resources inside one transaction.
-type Tx interface {
+// Reader is what can be asked about resources.
+type Reader interface {
 	// Get returns a resource; it must not be modified.
 	Get(ID) (*Resource, bool)
 	// List returns the resources of one type (any type when empty) at or below
 	// a scope, ordered by id.
 	List(typ string, scope ID) []*Resource
+}
+
+// Tx is what the rules may do with resources inside one transaction.
+type Tx interface {
+	Reader
 	// Put writes a resource, which must not be modified afterwards.
 	Put(*Resource)
 	// Delete removes a resource if it is there.
@@ -200,10 +233,21 @@ type Body struct {
 // Action is a POST operation on a resource. It returns what to answer; nil
 // stands for the resource itself.
 type Action struct {
+	// Name is the name in canonical casing, as roles have it.
+	Name string
 	// Reads is set for actions that write nothing; they see the state outside
 	// of a transaction.
 	Reads bool
 	Do    func(*Call) (any, error)
+}
+
+// Actions returns actions in the form that [Spec] takes.
+func Actions(all ...Action) map[string]Action {
+	m := make(map[string]Action, len(all))
+	for _, a := range all {
+		m[strings.ToLower(a.Name)] = a
+	}
+	return m
 }
 
 // Call is one POST.

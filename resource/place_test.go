@@ -4,12 +4,12 @@ import "testing"
 
 func TestPlaces(t *testing.T) {
 	const group = "/subscriptions/s/resourceGroups/g"
-	for scope, want := range map[string]struct{ inGroup, extension bool }{
-		"/":                                  {false, false},
-		"/providers/Microsoft.X/y/z":         {false, false},
-		"/subscriptions/s":                   {false, true},
-		group:                                {true, true},
-		group + "/providers/Microsoft.X/y/z": {false, true},
+	for scope, want := range map[string]struct{ inGroup, extension, inTenant bool }{
+		"/":                                  {false, false, true},
+		"/providers/Microsoft.X/y/z":         {false, false, false},
+		"/subscriptions/s":                   {false, true, false},
+		group:                                {true, true, false},
+		group + "/providers/Microsoft.X/y/z": {false, true, false},
 	} {
 		id, err := ParseID(scope)
 		if err != nil {
@@ -20,6 +20,12 @@ func TestPlaces(t *testing.T) {
 		}
 		if got := Extension.Holds(id); got != want.extension {
 			t.Errorf("an extension at %s: %v", scope, got)
+		}
+		if got := Anywhere.Holds(id); got != want.extension {
+			t.Errorf("anywhere at %s: %v", scope, got)
+		}
+		if got := InTenant.Holds(id); got != want.inTenant {
+			t.Errorf("a kind of the tenant at %s: %v", scope, got)
 		}
 	}
 }

@@ -12,6 +12,7 @@ const (
 	TypeSubscription   = "Microsoft.Resources/subscriptions"
 	TypeGroup          = "Microsoft.Resources/subscriptions/resourceGroups"
 	TypeRoleAssignment = "Microsoft.Authorization/roleAssignments"
+	TypeLock           = "Microsoft.Authorization/locks"
 )
 
 // Resource is the envelope around every resource. Stored resources are shared
