@@ -8,50 +8,68 @@ import (
 	"github.com/intertie/intertie/eventlog"
 )
 
-// attempt makes one attempt with the worker's item, unless its time is over.
-// Azure looks at the time to live only when an attempt falls due, which is now.
+// attempt makes one attempt with the worker's items, if there are any whose
+// time is not over. Azure looks at the time to live only when an attempt falls
+// due, which is now.
 func (l *lane) attempt(ctx context.Context, w *worker) {
-	sub := l.sub.Load()
-	if l.over(sub, &w.it, w.now) {
-		l.skip(sub, w)
+	if len(w.over)+len(w.late) > 0 {
+		l.settleWithout(w)
+	}
+	if len(w.items) == 0 {
 		return
 	}
-	w.items[0] = destination.Item{ID: w.it.entry.ID, Attempt: w.it.attempts(), Event: &w.it.entry.Event}
-	w.n = destination.Notification{Subscription: sub.Name, Items: w.items[:]}
+	sub := w.sub
+	if len(w.items) > 1 {
+		if g, ok := sub.Target.(destination.Grouper); ok {
+			l.sortOut(w, g)
+		}
+	}
+	l.launch(w)
+	w.n.Subscription, w.n.Items = sub.Name, w.shown
 	verdict := sub.Target.Deliver(ctx, &w.n)
 
 	started := w.now
 	w.now = l.d.now()
 	if verdict.Outcome == destination.Delivered {
 		l.metrics.attempted(w.now.Sub(started))
-		l.delivered(w)
+		l.delivered(w, verdict)
+		if !w.answer.unused() { // a target that said both
+			w.load = newLoad()
+			w.answer.lane = l
+		}
 		return
 	}
 	if ctx.Err() != nil {
-		// The server gave up, not the endpoint. The item keeps its hold: its
-		// record is handed out again.
+		// The server gave up, not the endpoint. The items keep their holds: their
+		// records are handed out again.
 		l.mu.Lock()
 		l.land(w)
 		l.mu.Unlock()
-		return
+	} else {
+		l.metrics.attempted(w.now.Sub(started))
+		l.metrics.failed(verdict, len(w.items))
+		l.failed(w, started, verdict)
 	}
-	l.metrics.attempted(w.now.Sub(started))
-	l.metrics.failed(verdict)
-	l.failed(sub, w, started, verdict)
-	w.load = new(load)
+	w.load = newLoad()
+	w.answer.lane = l
+}
+
+// settleWithout finishes what needs no attempt.
+func (l *lane) settleWithout(w *worker) {
+	for i := range w.late {
+		l.deliveredLate(w.late[i].hold)
+	}
+	for i := range w.over {
+		l.end(w.sub, w.over[i], w.now)
+	}
+	clear(w.late)
+	clear(w.over)
+	w.late, w.over = w.late[:0], w.over[:0]
 }
 
 // over reports whether it must not be attempted any more.
 func (l *lane) over(sub *Subscription, it *item, now time.Time) bool {
 	return sub.expired(now) || !now.Before(sub.lifetime(it.entry.Published))
-}
-
-// skip ends an item without an attempt.
-func (l *lane) skip(sub *Subscription, w *worker) {
-	l.mu.Lock()
-	it := l.land(w)
-	l.mu.Unlock()
-	l.end(sub, it, w.now)
 }
 
 // end finishes an item whose time is over.
@@ -65,28 +83,41 @@ func (l *lane) end(sub *Subscription, it item, now time.Time) {
 	l.giveUp(sub, d, it.hold, reasonTimeToLive, now)
 }
 
-func (l *lane) delivered(w *worker) {
+func (l *lane) delivered(w *worker, v destination.Verdict) {
 	l.mu.Lock()
 	l.circuit.succeed()
 	l.limit.succeed(l.queue.len > 0)
-	it := l.land(w)
-	l.hire(w.now)
+	l.health.delivered(v, w.now)
+	if l.batches.ceiling > 0 {
+		l.batches.accept(w.payload())
+	}
+	its := l.land(w)
+	l.hire(w.now, 1)
 	l.notify()
 	l.mu.Unlock()
-	l.metrics.success.Inc()
-	it.hold.release()
+	if l.late.Load() > 0 {
+		for i := range its {
+			l.tookLate(its[i].entry.ID)
+		}
+	}
+	l.metrics.delivered(len(its))
+	releaseAll(its)
 }
 
 // failed records what the failure says about the endpoint, then decides about
-// the event.
-func (l *lane) failed(sub *Subscription, w *worker, started time.Time, v destination.Verdict) {
-	policy := l.d.opts.Rules.Policy(sub.Kind, v.Outcome)
+// each of the events.
+func (l *lane) failed(w *worker, started time.Time, v destination.Verdict) {
+	if v.Outcome == destination.PayloadTooLarge && len(w.items) > 1 {
+		l.halve(w, v)
+		return
+	}
+	policy, after := l.d.policy(w.sub.Kind, v)
 	now := w.now
 	l.mu.Lock()
-	it := l.land(w)
+	its := l.land(w)
 	var waiting []item
-	// A refusal of this one event (400, 413) says nothing about the endpoint,
-	// nor does an attempt that was called off.
+	// A refusal of these events (400, 413) says nothing about the endpoint, nor
+	// does an attempt that was called off.
 	if v.Outcome != destination.Aborted && (policy.Retry || policy.Probation > 0) {
 		l.limit.fail(started, now)
 		round := l.circuit.round
@@ -98,25 +129,53 @@ func (l *lane) failed(sub *Subscription, w *worker, started time.Time, v destina
 		}
 	}
 	until := l.circuit.until
+	l.health.failed(v, now)
 	l.notify()
 	l.mu.Unlock()
 
-	d := it.delivery(l.uid)
-	d.Attempts++
-	d.LastOutcome, d.LastStatus, d.LastAttempt = string(v.Outcome), v.Status, now
-	switch {
-	case !policy.Retry:
-		l.giveUp(sub, d, it.hold, undeliverable(v.Outcome), now)
-	case d.Attempts >= sub.MaxAttempts:
-		l.giveUp(sub, d, it.hold, reasonMaxAttempts, now)
-	default:
-		delay := max(l.d.schedule.after(d.Attempts), policy.Earliest, v.After, until.Sub(now))
-		d.Due = spread(now, delay, sub.lifetime(d.Published), l.d.random())
-		l.d.retries.put(d, it.hold)
-	}
+	again := l.decide(w, its, v, policy.Retry, max(policy.Earliest, after, until.Sub(now)))
+	l.mu.Lock()
+	l.health.again = again
+	l.mu.Unlock()
 	for i := range waiting {
 		l.postpone(waiting[i], until, now)
 	}
+}
+
+// decide sends each event of a failed attempt its own way, and returns when the
+// first of them is tried again. Those with as many attempts behind them fall
+// due together, so that they may share an attempt again.
+func (l *lane) decide(
+	w *worker, its []item, v destination.Verdict, retry bool, earliest time.Duration,
+) (again time.Time) {
+	now, r := w.now, l.d.random()
+	var open [][16]byte
+	for i := range its {
+		d := its[i].delivery(l.uid)
+		d.Attempts++
+		d.LastOutcome, d.LastStatus, d.LastAttempt = string(v.Outcome), v.Status, now
+		why := reasonMaxAttempts
+		if !retry {
+			why = undeliverable(v.Outcome)
+		}
+		if !retry || d.Attempts >= w.sub.MaxAttempts {
+			if l.giveUp(w.sub, d, its[i].hold, why, now) {
+				open = append(open, d.ID)
+			}
+			continue
+		}
+		delay := max(l.d.schedule.after(d.Attempts), earliest)
+		d.Due = spread(now, delay, w.sub.lifetime(d.Published), r)
+		if again.IsZero() || d.Due.Before(again) {
+			again = d.Due
+		}
+		open = append(open, d.ID)
+		l.d.retries.put(d, its[i].hold)
+	}
+	if v.Outcome == destination.TimedOut {
+		w.answer.expect(open)
+	}
+	return again
 }
 
 // postpone moves an item behind the end of probation. That is not an attempt.
@@ -138,9 +197,11 @@ func (l *lane) postpone(it item, until, now time.Time) {
 }
 
 // giveUp passes an event on to the dead letters, or drops it where there are
-// none.
-func (l *lane) giveUp(sub *Subscription, d eventlog.Delivery, h *hold, why reason, now time.Time) {
+// none. True means that it waits there, so that a late answer still counts.
+func (l *lane) giveUp(sub *Subscription, d eventlog.Delivery, h *hold, why reason, now time.Time) bool {
 	switch {
+	case l.tookLate(d.ID):
+		l.deliveredLate(h)
 	case l.isClosed():
 		l.d.drop(l, d, reasonSubscriptionDeleted)
 		h.release()
@@ -150,6 +211,9 @@ func (l *lane) giveUp(sub *Subscription, d eventlog.Delivery, h *hold, why reaso
 	default:
 		d.Reason = string(why)
 		d.Due = l.d.deadLetterDue(d, now)
+		l.dead.Add(1)
 		l.d.deadLetters.put(d, h)
+		return true
 	}
+	return false
 }

@@ -33,6 +33,7 @@ type backlog struct {
 	writing bool   // and has items in hand
 	reading bool   // the reading goroutine runs
 	written uint64 // counts the writes
+	onDisk  int    // items written and not read back, as far as this process knows
 
 	hurry chan struct{} // cuts the writer's linger short
 	// insured holds the attempts under way of which the backlog has a copy.
@@ -73,6 +74,9 @@ func (l *lane) start(run func(context.Context)) {
 		run(ctx)
 	})
 }
+
+// readBack counts an item that is not on disk alone any more. mu is held.
+func (b *backlog) readBack() { b.onDisk = max(0, b.onDisk-1) }
 
 // takeUnwritten takes everything. mu is held.
 func (b *backlog) takeUnwritten() []item {
@@ -130,6 +134,7 @@ func (l *lane) writeBacklog(ctx context.Context) {
 		l.backlog.writing = false
 		if written {
 			l.backlog.written++
+			l.backlog.onDisk += len(batch)
 			if !l.closed {
 				l.startReading()
 			}

@@ -178,6 +178,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no schedule": func(o *Options) { o.Schedule = nil },
 		"no delay":    func(o *Options) { o.Schedule = []time.Duration{0} },
 		"no memory":   func(o *Options) { o.Memory = 0 },
+		"no scale":    func(o *Options) { o.Scale = 0 },
+		"no batches":  func(o *Options) { o.BatchMemory = 0 },
 		"fewer":       func(o *Options) { o.MaxConcurrency = o.Concurrency - 1 },
 	} {
 		o := DefaultOptions()

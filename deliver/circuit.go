@@ -6,7 +6,7 @@ const (
 	// patience is how many failures in a row leave the probation time as the
 	// policy has it; each further one doubles it.
 	patience = 10
-	// longestProbation bounds the doubling.
+	// longestProbation bounds the doubling, on Azure's scale.
 	longestProbation = time.Hour
 )
 
@@ -33,6 +33,8 @@ type circuit struct {
 	round int
 	// failures counts since the last success.
 	failures int
+	// longest is longestProbation on the dispatcher's scale.
+	longest time.Duration
 }
 
 func (c *circuit) state(now time.Time) CircuitState {
@@ -73,8 +75,8 @@ func (c *circuit) fail(round int, probation time.Duration, now time.Time) bool {
 // lengthen doubles d for each failure beyond patience. A policy's own time that
 // is longer than the bound stays.
 func (c *circuit) lengthen(d time.Duration) time.Duration {
-	for n := c.failures; n > patience && d < longestProbation; n-- {
-		d = min(2*d, longestProbation)
+	for n := c.failures; n > patience && d < c.longest; n-- {
+		d = min(2*d, c.longest)
 	}
 	return d
 }

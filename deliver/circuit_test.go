@@ -77,7 +77,7 @@ func TestOneProbeWhenProbationEnds(t *testing.T) {
 func TestProbationDoublesAfterTenFailures(t *testing.T) {
 	start := time.Unix(0, 0)
 	now := start
-	var c circuit
+	c := circuit{longest: longestProbation}
 	for n := 1; n <= 25; n++ {
 		if !c.fail(c.round, 10*time.Second, now) {
 			t.Fatalf("failure %d left the circuit closed", n)
@@ -106,7 +106,7 @@ func TestProbationDoublesAfterTenFailures(t *testing.T) {
 
 func TestABurstOfFailuresCountsOnce(t *testing.T) {
 	now := time.Unix(0, 0)
-	var c circuit
+	c := circuit{longest: longestProbation}
 	for range 64 {
 		c.fail(0, 10*time.Second, now)
 	}

@@ -5,38 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/intertie/intertie/destination"
 	"github.com/intertie/intertie/destination/blob"
+	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
 )
-
-const (
-	// blobItems and blobBytes bound the events of one blob.
-	blobItems = 1000
-	blobBytes = 4 << 20
-	// gravesBytes bounds what all subscriptions have in memory of dead letters.
-	gravesBytes = 64 << 20
-	// blobLinger is how long a due dead letter waits for company.
-	blobLinger = time.Second
-	// shortestBlobRetry is how long a store that refused is left alone at least.
-	shortestBlobRetry = 30 * time.Second
-)
-
-// graves are the due dead letters of one subscription. One goroutine writes
-// them, while there are any.
-type graves struct {
-	full chan struct{}
-	// mu protects the fields below.
-	mu      sync.Mutex
-	waiting []parcel
-	bytes   int
-	digging bool
-}
 
 // deadLetterDue is when an event that is given up now is to be written.
 func (d *Dispatcher) deadLetterDue(dl eventlog.Delivery, now time.Time) time.Time {
@@ -51,139 +28,144 @@ func (d *Dispatcher) deadLetterDue(dl eventlog.Delivery, now time.Time) time.Tim
 func (d *Dispatcher) dueDeadLetters(ctx context.Context) func(eventlog.DeliveryBatch) {
 	return func(b eventlog.DeliveryBatch) {
 		h := newHold(len(b.Deliveries)+1, b.Done)
+		now := d.now()
 		for _, dl := range b.Deliveries {
 			if d.deadLetters.room(ctx) != nil {
 				return
 			}
-			l := d.lane(dl.Subscription)
+			l, p := d.lane(dl.Subscription), parcel{dl, h}
 			switch {
 			case l == nil:
 				d.drop(nil, dl, reasonSubscriptionDeleted)
 				h.release()
+			case l.tookLate(dl.ID):
+				l.deliveredLate(h)
+				l.undead()
 			case l.sub.Load().DeadLetter == nil:
-				d.drop(l, dl, reason(dl.Reason))
-				h.release()
-			case !l.bury(parcel{dl, h}):
-				dl.Due = d.now().Add(shortestBlobRetry)
-				d.deadLetters.put(dl, h)
+				l.lose(p, reason(dl.Reason))
+			case !l.bury(p, now):
+				l.later(p, now)
 			}
 		}
 		h.release()
 	}
 }
 
-// bury takes over a due dead letter, unless two blobs of this subscription are
-// waiting already.
-func (l *lane) bury(p parcel) bool {
-	size := len(p.delivery.Event.JSON) + itemOverhead
-	g := &l.graves
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.waiting) >= 2*blobItems || g.bytes >= 2*blobBytes || l.d.buried.Load() >= gravesBytes {
-		return false
-	}
-	g.waiting = append(g.waiting, p)
-	g.bytes += size
-	l.d.buried.Add(int64(size))
-	if !g.digging {
-		g.digging = true
-		l.d.tasks.Go(l.dig)
-	}
-	if len(g.waiting) >= blobItems || g.bytes >= blobBytes {
-		select {
-		case g.full <- struct{}{}:
-		default:
-		}
-	}
-	return true
-}
-
-// dig writes blobs until nothing is waiting.
-func (l *lane) dig() {
-	stopped := l.d.phases.intake.Done()
+// undead counts a dead letter that does not wait any more. One of a former
+// process was never counted.
+func (l *lane) undead() {
 	for {
-		linger := time.NewTimer(blobLinger)
-		select {
-		case <-linger.C:
-		case <-l.graves.full:
-		case <-stopped:
-			linger.Stop()
-			return // what waits stays in the dead-letter queue
-		}
-		linger.Stop()
-		batch, size := l.graves.take()
-		if len(batch) == 0 {
+		n := l.dead.Load()
+		if n <= 0 || l.dead.CompareAndSwap(n, n-1) {
 			return
 		}
-		l.write(l.d.phases.attempts, batch)
-		l.d.buried.Add(-int64(size))
 	}
 }
 
-// take returns the dead letters of the next blob; none means that the digging
-// ended.
-func (g *graves) take() (batch []parcel, size int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := 0
-	for n < len(g.waiting) && n < blobItems && (n == 0 || size < blobBytes) {
-		size += len(g.waiting[n].delivery.Event.JSON) + itemOverhead
-		n++
+// lose drops a dead letter.
+func (l *lane) lose(p parcel, why reason) {
+	l.d.drop(l, p.delivery, why)
+	l.undead()
+	p.hold.release()
+}
+
+// later returns a dead letter to the queue that cannot be written now, or drops
+// it when its store has refused for too long.
+func (l *lane) later(p parcel, now time.Time) {
+	due, refusing := l.graves.next(now)
+	if refusing {
+		end := l.patienceEnds(p.delivery)
+		if !now.Before(end) {
+			l.lose(p, reasonDeadLetterFailed)
+			return
+		}
+		if end.Before(due) {
+			due = end
+		}
 	}
-	batch = g.waiting[:n:n]
-	g.waiting = append([]parcel(nil), g.waiting[n:]...)
-	g.bytes -= size
-	g.digging = n > 0
-	return batch, size
+	// Never later than a fresh one: see graves.refused.
+	p.delivery.Due = now.Add(min(due.Sub(now), l.d.opts.DeadLetterDelay))
+	l.d.deadLetters.put(p.delivery, p.hold)
+}
+
+// patienceEnds is when a dead letter is dropped that its store refuses. Patience
+// begins with the first due time, but never before this process started: the
+// time a server was down is not the store's fault.
+func (l *lane) patienceEnds(d eventlog.Delivery) time.Time {
+	since := d.LastAttempt
+	if since.IsZero() {
+		since = l.sub.Load().lifetime(d.Published)
+	}
+	if since = since.Add(l.d.opts.DeadLetterDelay); since.Before(l.d.started) {
+		since = l.d.started
+	}
+	return since.Add(l.d.opts.DeadLetterPatience)
 }
 
 // write makes one blob of a batch. If the store refuses, every event of it goes
 // back to the queue, or is dropped when the store has refused for too long.
 func (l *lane) write(ctx context.Context, batch []parcel) {
-	sub := l.sub.Load()
-	if sub.DeadLetter == nil {
+	sub, now := l.sub.Load(), l.d.now()
+	switch {
+	case sub.DeadLetter == nil:
+		l.graves.wrote()
 		for _, p := range batch {
-			l.d.drop(l, p.delivery, reason(p.delivery.Reason))
-			p.hold.release()
+			l.lose(p, reason(p.delivery.Reason))
+		}
+		return
+	case l.graves.leftAlone(now): // it refused the blob before this one
+		for _, p := range batch {
+			l.later(p, now)
 		}
 		return
 	}
 	records := make([][]byte, 0, len(batch))
 	recorded := batch[:0]
 	for _, p := range batch {
-		r, err := deadRecord(p.delivery)
+		r, err := deadRecord(p.delivery, sub.DeadLetter.Schema)
 		if err != nil {
-			l.logger().Error("dead letter is not an event", slog.Any("error", err))
-			l.d.drop(l, p.delivery, reasonDeadLetterFailed)
-			p.hold.release()
+			l.logger().Error("dead letter cannot be written in its schema", slog.Any("error", err))
+			l.lose(p, reasonDeadLetterFailed)
 			continue
 		}
 		records, recorded = append(records, r), append(recorded, p)
 	}
 	if len(recorded) == 0 {
+		l.graves.wrote()
 		return
 	}
-	name := blob.Name(sub.Name, l.d.now(), uuid.New())
+	name := blob.Name(sub.Name, now, uuid.New())
 	bounded, cancel := context.WithTimeout(ctx, l.d.opts.DeadLetterTimeout)
 	err := sub.DeadLetter.Store.Put(bounded, sub.DeadLetter.Container, name, blob.Array(records...))
 	cancel()
-	if err != nil && ctx.Err() != nil {
-		return // stopping; all of it stays in the dead-letter queue
-	}
-	for _, p := range recorded {
-		if err == nil {
+	switch {
+	case err == nil:
+		l.graves.wrote()
+		for _, p := range recorded {
 			l.written(sub, p, name)
-		} else {
-			l.refused(p, err)
+		}
+		return
+	case ctx.Err() != nil:
+		return // stopping; all of it stays in the dead-letter queue
+	case errors.Is(err, blob.ErrName), errors.Is(err, blob.ErrMissing):
+		// There is no such place, nor will time make one.
+		l.graves.wrote()
+		for _, p := range recorded {
+			l.lose(p, reasonDeadLetterMissing)
+		}
+	default:
+		now = l.d.now()
+		l.graves.refused(now, l.d.opts.DeadLetterDelay)
+		for _, p := range recorded {
+			l.later(p, now)
 		}
 	}
-	if err != nil {
-		l.logger().Error("dead-letter blob not written", slog.Any("error", fmt.Errorf("write %s: %w", name, err)))
-	}
+	l.logger().Error("dead-letter blob not written",
+		slog.Int("events", len(recorded)), slog.Any("error", fmt.Errorf("write %s: %w", name, err)))
 }
 
-func deadRecord(d eventlog.Delivery) ([]byte, error) {
-	r, err := blob.AppendRecord(nil, d.Event.JSON, blob.Record{
+func deadRecord(d eventlog.Delivery, as event.Schema) ([]byte, error) {
+	r, err := blob.AppendRecord(nil, &d.Event, as, blob.Record{
 		Reason: d.Reason, Attempts: d.Attempts,
 		Outcome: destination.Outcome(d.LastOutcome), Status: d.LastStatus,
 		Published: d.Published, LastAttempt: d.LastAttempt,
@@ -202,31 +184,6 @@ func (l *lane) written(sub *Subscription, p parcel, name string) {
 		slog.String("eventId", p.delivery.Event.ID), slog.String("systemId", uuid.UUID(p.delivery.ID).String()),
 		slog.Int("attempts", p.delivery.Attempts), slog.String("blob", name),
 	)
+	l.undead()
 	p.hold.release()
-}
-
-// refused decides about a dead letter that the store did not take. Patience
-// counts from the first due time, but never from before this process started:
-// the time a server was down is not the store's fault.
-func (l *lane) refused(p parcel, err error) {
-	now := l.d.now()
-	since := p.delivery.LastAttempt
-	if since.IsZero() {
-		since = l.sub.Load().lifetime(p.delivery.Published)
-	}
-	if since = since.Add(l.d.opts.DeadLetterDelay); since.Before(l.d.started) {
-		since = l.d.started
-	}
-	down := now.Sub(since)
-	if down >= l.d.opts.DeadLetterPatience || errors.Is(err, blob.ErrName) {
-		l.d.drop(l, p.delivery, reasonDeadLetterFailed)
-		p.hold.release()
-		return
-	}
-	// The store is left alone for as long as it has been down, but not longer
-	// than a fresh dead letter waits: the queue is read in the order written, so
-	// a later one would hold up those of others behind it.
-	wait := min(max(down, shortestBlobRetry), l.d.opts.DeadLetterDelay, l.d.opts.DeadLetterPatience-down)
-	p.delivery.Due = now.Add(wait)
-	l.d.deadLetters.put(p.delivery, p.hold)
 }

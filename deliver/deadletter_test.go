@@ -60,10 +60,21 @@ func TestDeadLetterStoreStaysDown(t *testing.T) {
 	for _, row := range []struct {
 		name       string
 		err        error
+		reason     string
 		from, till time.Duration
 	}{
-		{"unavailable", errors.New("down"), 4*time.Hour + 5*time.Minute, 4*time.Hour + 6*time.Minute},
-		{"impossible name", blob.ErrName, 5 * time.Minute, 5*time.Minute + 2*time.Second},
+		{
+			"unavailable", errors.New("down"), "DeadLetterDestinationUnavailable",
+			4*time.Hour + 5*time.Minute, 4*time.Hour + 6*time.Minute,
+		},
+		{
+			"impossible name", blob.ErrName, "DeadLetterDestinationNotFound",
+			5 * time.Minute, 5*time.Minute + 2*time.Second,
+		},
+		{
+			"no such container", blob.ErrMissing, "DeadLetterDestinationNotFound",
+			5 * time.Minute, 5*time.Minute + 2*time.Second,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			store := &blobs{refuse: func() error { return fmt.Errorf("put: %w", row.err) }}
@@ -74,7 +85,7 @@ func TestDeadLetterStoreStaysDown(t *testing.T) {
 			}, func(r *rig) {
 				r.disk.publish(entry(0))
 				dropped := func() float64 {
-					return r.value(t, "eventgrid_dropped_total", "DeadLetterDestinationUnavailable")
+					return r.value(t, "eventgrid_dropped_total", row.reason)
 				}
 				pass(row.from - time.Second)
 				if dropped() != 0 {

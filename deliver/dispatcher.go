@@ -31,10 +31,14 @@ type Dispatcher struct {
 	sweeper               *sweeper
 	retries, deadLetters  *handover
 	removed               *removals
+	late                  lateSet
 	backlogReaders        atomic.Int64
 	buried                atomic.Int64 // bytes of dead letters in memory
+	batching              atomic.Int64 // lanes that share BatchMemory
+	batchBytes            atomic.Int64 // what attempts take of it
 	stopping              atomic.Bool  // no attempt may begin
 	workers               sync.WaitGroup
+	idle                  workerPool
 	tasks                 sync.WaitGroup // backlog writers and readers, blob writers
 	quit, abort, finished chan struct{}
 	quitOnce, abortOnce   sync.Once
@@ -79,6 +83,11 @@ func New(o Options) (*Dispatcher, error) {
 		sweeper: newSweeper(), removed: newRemovals(),
 		quit: make(chan struct{}), abort: make(chan struct{}), finished: make(chan struct{}),
 		topics: make(map[resource.UID]*topic), lanes: make(map[resource.UID]*lane),
+	}
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(newCollector(d)); err != nil {
+			return nil, fmt.Errorf("deliver: register metrics: %w", err)
+		}
 	}
 	d.memory = newBudget(o.Memory, d.sweeper.hurry)
 	d.retries = newHandover("retries", o.Logger, o.Log.Retry)

@@ -225,7 +225,7 @@ func newRig(t testing.TB, k *disk, fuse int, change func(*Options)) *rig {
 	r := &rig{disk: k, log: k.open(fuse), registry: prometheus.NewRegistry(), lines: new(lockedBuffer)}
 	o := DefaultOptions()
 	o.Log, o.Registerer = r.log, r.registry
-	o.Logger = slog.New(slog.NewTextHandler(r.lines, nil))
+	o.Logger = testLogger(r.lines)
 	if change != nil {
 		change(&o)
 	}
@@ -236,6 +236,8 @@ func newRig(t testing.TB, k *disk, fuse int, change func(*Options)) *rig {
 	r.Dispatcher = d
 	return r
 }
+
+func testLogger(to *lockedBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }
 
 func (r *rig) start() {
 	r.ended = make(chan error, 1)

@@ -22,13 +22,28 @@ func newHold(items int, done func()) *hold {
 	return h
 }
 
-// add announces one more item. The caller must itself still have one.
-func (h *hold) add() { h.items.Add(1) }
+// add announces n more items. The caller must itself still have one.
+func (h *hold) add(n int) { h.items.Add(int64(n)) }
 
 // release lets go of one item.
-func (h *hold) release() {
-	if h != nil && h.items.Add(-1) == 0 {
+func (h *hold) release() { h.releaseN(1) }
+
+// releaseN lets go of n items.
+func (h *hold) releaseN(n int) {
+	if h != nil && h.items.Add(-int64(n)) == 0 {
 		h.done()
+	}
+}
+
+// releaseAll lets go of what items hold. Neighbours mostly hold the same batch.
+func releaseAll(its []item) {
+	for len(its) > 0 {
+		n := 1
+		for n < len(its) && its[n].hold == its[0].hold {
+			n++
+		}
+		its[0].hold.releaseN(n)
+		its = its[n:]
 	}
 }
 

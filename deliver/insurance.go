@@ -1,16 +1,19 @@
 package deliver
 
-// insurance is for an attempt that takes long. While it lasts, its item would
-// keep a whole batch of the log from being Done, so a copy of the item is
-// written to the lane's backlog and the batch let go. The attempt then owns
-// nothing but this: when it is settled (delivered, or its next owner durable),
-// the copy is released as soon as it is read back; when the process ends
-// before, the copy is what is delivered again.
+import "github.com/intertie/intertie/eventlog"
+
+// insurance is for an attempt that takes long. While it lasts, its items would
+// keep whole batches of the log from being Done, so a copy of each is written
+// to the lane's backlog and the batch let go. The item then owns nothing but
+// this: when it is settled (delivered, or its next owner durable), the copy is
+// released as soon as it is read back; when the process ends before, the copy
+// is what is delivered again.
 //
-// The lane's mu protects the fields.
+// The lane's mu protects the fields, but for the hold, which is the item's.
 type insurance struct {
+	hold    hold
 	settled bool
-	// copy is the hold of the copy when it was read back before the attempt was
+	// copy is the hold of the copy when it was read back before the item was
 	// settled.
 	copy *hold
 }
@@ -22,15 +25,27 @@ func (l *lane) insure(w *worker) {
 	if b.insured == nil {
 		b.insured = make(map[[16]byte]*insurance)
 	}
-	in := new(insurance)
-	d := w.it.delivery(l.uid)
-	b.insured[d.ID] = in
-	l.overflow(returningItem(&d, w.hold, w.from, w.since))
-	w.hold = newHold(1, func() { l.settle(in) })
-	w.from = fromBacklog
+	policies := make([]insurance, w.loose)
+	copies := make([]eventlog.Delivery, w.loose)
+	for i := range w.items {
+		it := &w.items[i]
+		if it.from == fromBacklog {
+			continue
+		}
+		in, d := &policies[0], &copies[0]
+		policies, copies = policies[1:], copies[1:]
+		*d = it.delivery(l.uid)
+		b.insured[d.ID] = in
+		l.overflow(returningItem(d, it.hold, it.from, w.since))
+		in.hold.done = func() { l.settle(in) }
+		in.hold.items.Store(1)
+		it.hold, it.from = &in.hold, fromBacklog
+	}
+	w.loose = 0
 }
 
-// settle ends an insured attempt: it was delivered, or is owned by a record.
+// settle ends the insurance of an item: it was delivered, or is owned by a
+// record.
 func (l *lane) settle(in *insurance) {
 	l.mu.Lock()
 	in.settled = true
@@ -40,7 +55,7 @@ func (l *lane) settle(in *insurance) {
 	h.release()
 }
 
-// claimed reports whether it is the copy of an insured attempt, and if so takes
+// claimed reports whether it is the copy of an insured item, and if so takes
 // it. The caller then releases the hold that it gets, once mu is not held any
 // more; there is none while the attempt is still under way. mu is held.
 //
@@ -59,8 +74,8 @@ func (l *lane) claimed(it item) (*hold, bool) {
 	return nil, true
 }
 
-// underWay reports whether it is the copy of an attempt that is not settled.
-// mu is held.
+// underWay reports whether it is the copy of an item that is not settled. mu is
+// held.
 func (l *lane) underWay(it item) bool {
 	in := l.backlog.insured[it.entry.ID]
 	return in != nil && !in.settled

@@ -25,12 +25,14 @@ func (d *Dispatcher) events(ctx context.Context) func(eventlog.EventBatch) {
 		for i := range b.Entries {
 			r.route(&b.Entries[i], h, now)
 		}
+		r.gathering.end(now)
 		h.release()
 	}
 }
 
 // dueRetries returns the handler of deliveries whose time has come.
 func (d *Dispatcher) dueRetries(ctx context.Context) func(eventlog.DeliveryBatch) {
+	var together gathering
 	return func(b eventlog.DeliveryBatch) {
 		bytes := batchBytes(b.Deliveries)
 		if d.memory.acquire(ctx, bytes) != nil {
@@ -44,12 +46,13 @@ func (d *Dispatcher) dueRetries(ctx context.Context) func(eventlog.DeliveryBatch
 		for i := range b.Deliveries {
 			dl := &b.Deliveries[i]
 			if l := d.lane(dl.Subscription); l != nil {
-				l.offer(returningItem(dl, h, fromRetries, now), now)
+				together.offer(l, returningItem(dl, h, fromRetries, now), now)
 				continue
 			}
 			d.drop(nil, *dl, reasonSubscriptionDeleted)
 			h.release()
 		}
+		together.end(now)
 		h.release()
 	}
 }

@@ -1,12 +1,11 @@
 package deliver
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/intertie/intertie/destination"
-	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -23,6 +22,9 @@ type lane struct {
 	// changed wakes the backlog reader, the only one who listens: there may be
 	// room, the circuit may have closed, an overflow may be written.
 	changed chan struct{}
+	// late counts the events that the endpoint took when nobody waited for its
+	// answer any more; dead those that this process gave up and has not buried.
+	late, dead atomic.Int64
 
 	graves graves
 
@@ -33,12 +35,15 @@ type lane struct {
 	queue   queue
 	circuit circuit
 	limit   concurrency
-	// workers run; probes are those of them that began in the circuit's current
-	// round.
-	workers, probes int
-	flights         []*worker
-	watched         bool // by the sweeper
-	backlog         backlog
+	batches batches
+	health  health
+	// workers run; hired are those of them that have not looked at the queue
+	// yet, probes those that began in the circuit's current round.
+	workers, hired, probes int
+	flights                []*worker
+	watched                bool // by the sweeper
+	gathering              bool // somebody is going to call endGathering
+	backlog                backlog
 }
 
 func newLane(d *Dispatcher, sub *Subscription, m *laneMetrics) *lane {
@@ -46,17 +51,32 @@ func newLane(d *Dispatcher, sub *Subscription, m *laneMetrics) *lane {
 		d: d, uid: sub.UID, metrics: m,
 		changed: make(chan struct{}, 1),
 		limit:   concurrency{limit: d.opts.Concurrency, max: d.opts.MaxConcurrency},
+		circuit: circuit{longest: d.scaled(longestProbation)},
 	}
 	l.graves.full = make(chan struct{}, 1)
 	l.backlog.hurry = make(chan struct{}, 1)
-	l.sub.Store(sub)
+	l.configure(sub)
 	return l
+}
+
+// configure makes sub what the next attempt obeys.
+func (l *lane) configure(sub *Subscription) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sub.Store(sub)
+	l.batches.Batch, l.batches.ceiling = sub.Batch, 0
+	l.takePart()
 }
 
 // offer takes over an item that was just read from the log, and never waits:
 // it goes into the queue if there is room, behind the backlog if there is one,
-// behind the end of probation if there is one.
-func (l *lane) offer(it item, now time.Time) {
+// behind the end of probation if there is one. True asks the caller to call
+// endGathering when it has offered what it has.
+func (l *lane) offer(it item, now time.Time) (gathered bool) {
+	if it.from == fromRetries && l.tookLate(it.entry.ID) {
+		l.deliveredLate(it.hold)
+		return false
+	}
 	l.mu.Lock()
 	switch {
 	case l.closed:
@@ -71,36 +91,46 @@ func (l *lane) offer(it item, now time.Time) {
 		l.mu.Unlock()
 		l.postpone(it, until, now)
 	default:
-		l.enqueue(it, now)
+		l.enqueue(it)
+		if !l.hireForWhole(now) {
+			gathered, l.gathering = !l.gathering, true
+		}
 		l.mu.Unlock()
 	}
+	return gathered
 }
 
 // hasRoom reports whether the queue takes size more bytes. mu is held.
 func (l *lane) hasRoom(size int) bool {
-	return l.queue.len == 0 || l.queue.len < l.d.opts.QueueItems && l.queue.bytes+size <= l.d.opts.QueueBytes
+	if l.queue.len == 0 {
+		return true
+	}
+	items, bytes := l.bounds()
+	return l.queue.len < items && l.queue.bytes+size <= bytes
 }
 
-// enqueue appends to the queue and sees to it that somebody works on it. mu is
-// held.
-func (l *lane) enqueue(it item, now time.Time) {
+// enqueue appends to the queue; the caller sees to it that somebody works on
+// it. mu is held.
+func (l *lane) enqueue(it item) {
 	l.queue.push(it)
 	if !l.watched {
 		l.watched = true
+		l.takePart()
 		l.d.sweeper.watch(l)
 	}
-	l.hire(now)
 }
 
-// hire starts a worker if there is work and the endpoint may be asked more at a
-// time. mu is held.
-func (l *lane) hire(now time.Time) {
-	if l.queue.len == 0 || !l.mayStart(now) || l.d.stopping.Load() {
+// hire starts a worker if there is work for one, beyond what those take who
+// are about to look at the queue: the hired, and so many more; and if the
+// endpoint may be asked more at a time. mu is held.
+func (l *lane) hire(now time.Time, more int) {
+	if !l.exceeds(l.hired+more) || !l.mayStart(now) || l.d.stopping.Load() {
 		return
 	}
 	l.workers++
+	l.hired++
 	l.d.workers.Add(1)
-	w := newWorker()
+	w := l.newWorker()
 	l.flights = append(l.flights, w)
 	go l.work(w)
 }
@@ -117,99 +147,29 @@ func (l *lane) mayStart(now time.Time) bool {
 	}
 }
 
-// worker makes attempts, one after the other, and ends when there is nothing to
-// do. The sweeper looks at it under the lane's mutex, so hold, since and idle
-// are the lane's to protect; the rest is the worker's own.
-type worker struct {
-	hold  *hold
-	from  source
-	since time.Time
-	idle  bool
-	round int // of the circuit, when the attempt began
-
-	*load
-	// now is the clock, read once per attempt.
-	now time.Time
-}
-
-// load is what a target is shown. A target whose attempt failed may still be
-// looking at it, so only that of a successful attempt is used again.
-type load struct {
-	it    item
-	entry eventlog.Entry // a copy, lest one event keep its whole batch in memory
-	prior eventlog.Delivery
-	n     destination.Notification
-	items [1]destination.Item
-}
-
-var workers = sync.Pool{New: func() any { return &worker{load: new(load)} }}
-
-func newWorker() *worker {
-	w := workers.Get().(*worker)
-	w.idle = true
-	return w
-}
-
-func (l *lane) work(w *worker) {
-	defer l.d.workers.Done()
-	ctx := l.d.phases.attempts
-	w.now = l.d.now()
-	for l.next(w) {
-		l.attempt(ctx, w)
-	}
-	*w.load = load{}
-	w.hold = nil
-	workers.Put(w)
-}
-
-// next gives w the oldest item, or retires it.
-func (l *lane) next(w *worker) bool {
+// putBack returns items that were taken from the queue but not attempted to its
+// head, in their order. The queue may exceed its bounds by them: they were in
+// it a moment ago. When the lane was closed or its circuit opened meanwhile
+// they go where they would have gone from the queue.
+func (l *lane) putBack(its []item, now time.Time) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.workers-- // w itself does not count against the limit
-	if l.queue.len == 0 || l.d.stopping.Load() || !l.mayStart(w.now) {
-		for i, f := range l.flights {
-			if f == w {
-				last := len(l.flights) - 1
-				l.flights[i], l.flights[last] = l.flights[last], nil
-				l.flights = l.flights[:last]
-				break
-			}
+	closed, open, until := l.closed, l.circuit.state(now) == Open, l.circuit.until
+	if !closed && !open {
+		for _, it := range slices.Backward(its) {
+			l.queue.pushFront(it)
 		}
-		return false
+		l.hire(now, 1)
 	}
-	l.workers++
-	l.probes++
-	w.take(l.queue.pop())
-	w.round, w.since, w.idle = l.circuit.round, w.now, false
-	l.notify()
-	return true
-}
-
-// take makes it the worker's. The lane's mu is held.
-func (w *worker) take(it item) {
-	w.hold, w.from = it.hold, it.from
-	if it.prior != nil {
-		w.prior = *it.prior
-		it.prior = &w.prior
-		it.entry = &w.prior.Entry
-	} else {
-		w.entry = *it.entry
-		it.entry = &w.entry
+	l.mu.Unlock()
+	for i := range its {
+		switch {
+		case closed:
+			l.d.drop(l, its[i].delivery(l.uid), reasonSubscriptionDeleted)
+			its[i].hold.release()
+		case open:
+			l.postpone(its[i], until, now)
+		}
 	}
-	w.it = it
-}
-
-// land ends an attempt: it takes the item, with whatever hold it has by now,
-// away from the worker. mu is held.
-func (l *lane) land(w *worker) item {
-	it := w.it
-	it.hold = w.hold
-	w.hold, w.idle = nil, true
-	if w.round == l.circuit.round {
-		l.probes--
-	}
-	return it
 }
 
 // notify wakes the backlog reader. mu is held.

@@ -3,6 +3,7 @@ package deliver
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,7 +39,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		delivered: counter("eventgrid_delivery_success_total",
 			"Events delivered.", labelTopic, labelSubscription),
 		failed: counter("eventgrid_delivery_attempt_fail_total",
-			"Attempts that failed: error is the HTTP status or the outcome, error_type the outcome.",
+			"Attempts that failed, counted for each event: error is the HTTP status or the outcome, error_type the outcome.",
 			labelTopic, labelSubscription, labelError, labelErrorType),
 		deadLettered: counter("eventgrid_dead_lettered_total",
 			"Events written to a dead-letter destination.", labelTopic, labelSubscription, labelReason),
@@ -66,59 +67,123 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) unmatchedOf(topic string) prometheus.Counter {
-	return m.unmatched.WithLabelValues(topic)
+// topicMetrics are the series of one topic. They begin with the first event
+// they count: a domain may have 100,000 topics that never count one.
+type topicMetrics struct {
+	all *metrics
+	id  string
+
+	// mu protects the fields below. After forget nothing may bring a series back.
+	mu      sync.Mutex
+	counter prometheus.Counter
+	gone    bool
 }
 
-func (m *metrics) forgetTopic(topic string) { m.unmatched.DeleteLabelValues(topic) }
+func (m *metrics) topic(id string) *topicMetrics { return &topicMetrics{all: m, id: id} }
+
+func (m *topicMetrics) unmatched() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		m.all.unmatchedOrphan.Inc()
+		return
+	}
+	if m.counter == nil {
+		m.counter = m.all.unmatched.WithLabelValues(m.id)
+	}
+	m.counter.Inc()
+}
+
+// forget removes the topic's series.
+func (m *topicMetrics) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = true
+	m.all.unmatched.DeleteLabelValues(m.id)
+}
 
 func (m *metrics) droppedOrphan(why reason) {
 	m.dropped.WithLabelValues("", "", string(why)).Inc()
 }
 
-// laneMetrics are the series of one subscription, looked up once. Those with a
-// further label are looked up when they are needed, off the hot path.
+// laneMetrics are the series of one subscription. Those of the hot path are
+// looked up once, with the first event; those with a further label when they
+// are needed.
 type laneMetrics struct {
-	all               *metrics
-	topic, name       string
-	matched, success  prometheus.Counter
-	durationHistogram prometheus.Observer
+	all         *metrics
+	topic, name string
+	hot         atomic.Pointer[laneSeries]
 
-	// mu protects gone. After forget nothing may bring a series back.
+	// mu protects gone, and the making of hot. After forget nothing may bring a
+	// series back.
 	mu   sync.Mutex
 	gone bool
 }
 
+// laneSeries are what every event counts in.
+type laneSeries struct {
+	matched, success prometheus.Counter
+	duration         prometheus.Observer
+}
+
 func (m *metrics) lane(topic, name string) *laneMetrics {
-	return &laneMetrics{
-		all: m, topic: topic, name: name,
-		matched:           m.matched.WithLabelValues(topic, name),
-		success:           m.delivered.WithLabelValues(topic, name),
-		durationHistogram: m.duration.WithLabelValues(topic, name),
+	return &laneMetrics{all: m, topic: topic, name: name}
+}
+
+// series returns the hot series, making them.
+func (m *laneMetrics) series() *laneSeries {
+	if s := m.hot.Load(); s != nil {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.hot.Load(); s != nil {
+		return s
+	}
+	if m.gone {
+		return m.all.series("", "")
+	}
+	s := m.all.series(m.topic, m.name)
+	m.hot.Store(s)
+	return s
+}
+
+func (m *metrics) series(topic, name string) *laneSeries {
+	return &laneSeries{
+		matched:  m.matched.WithLabelValues(topic, name),
+		success:  m.delivered.WithLabelValues(topic, name),
+		duration: m.duration.WithLabelValues(topic, name),
 	}
 }
 
+// begun reports whether there are series.
+func (m *laneMetrics) begun() bool { return m.hot.Load() != nil }
+
+func (m *laneMetrics) matched() { m.series().matched.Inc() }
+
+func (m *laneMetrics) delivered(events int) { m.series().success.Add(float64(events)) }
+
 func (m *laneMetrics) attempted(took time.Duration) {
-	m.durationHistogram.Observe(float64(took) / float64(time.Millisecond))
+	m.series().duration.Observe(float64(took) / float64(time.Millisecond))
 }
 
-func (m *laneMetrics) failed(v destination.Verdict) {
+func (m *laneMetrics) failed(v destination.Verdict, events int) {
 	text := string(v.Outcome)
 	if v.Status != 0 {
 		text = strconv.Itoa(v.Status)
 	}
-	m.count(m.all.failed, text, string(v.Outcome))
+	m.count(m.all.failed, events, text, string(v.Outcome))
 }
 
-func (m *laneMetrics) deadLettered(why reason) { m.count(m.all.deadLettered, string(why)) }
+func (m *laneMetrics) deadLettered(why reason) { m.count(m.all.deadLettered, 1, string(why)) }
 
-func (m *laneMetrics) dropped(why reason) { m.count(m.all.dropped, string(why)) }
+func (m *laneMetrics) dropped(why reason) { m.count(m.all.dropped, 1, string(why)) }
 
-func (m *laneMetrics) count(vec *prometheus.CounterVec, labels ...string) {
+func (m *laneMetrics) count(vec *prometheus.CounterVec, n int, labels ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.gone {
-		vec.WithLabelValues(append([]string{m.topic, m.name}, labels...)...).Inc()
+		vec.WithLabelValues(append([]string{m.topic, m.name}, labels...)...).Add(float64(n))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,12 @@ type Options struct {
 	// Schedule holds the delay after the first, second … failed attempt; the
 	// last one repeats.
 	Schedule []time.Duration
+	// Scale multiplies the other waits that follow from a failure: the earliest
+	// retry and the probation of each outcome, and the bound of a probation that
+	// doubles. 1 is Azure's. With a schedule in seconds, for tests, the first
+	// delay divided by Azure's 10 s keeps the proportions. A Retry-After of the
+	// receiver is never scaled.
+	Scale float64
 	// DeadLetterDelay lies between the last attempt and the dead-letter blob.
 	DeadLetterDelay time.Duration
 	// DeadLetterPatience is how long a store that refuses a blob is tried again
@@ -42,8 +49,15 @@ type Options struct {
 	Memory int64
 	// BacklogMemory bounds the same for backlogs, whose readers share it evenly.
 	BacklogMemory int64
+	// BatchMemory bounds what subscriptions that batch may have under way beyond
+	// one event per attempt, and in their queues beyond QueueItems and
+	// QueueBytes. Those that have something in memory share it evenly, a quarter
+	// of it at most and 64 KiB at least for each. Batches are smaller when it is
+	// used up; nothing waits for it.
+	BatchMemory int64
 	// QueueItems and QueueBytes bound the queue of one subscription. A queue
-	// takes at least one item of any size.
+	// takes at least one item of any size. That of a subscription that batches
+	// takes two of its batches if that is more, as far as BatchMemory goes.
 	QueueItems, QueueBytes int
 	// Concurrency is how many attempts a subscription starts with at a time,
 	// MaxConcurrency what it may grow to.
@@ -65,11 +79,13 @@ func DefaultOptions() Options {
 			10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 10 * time.Minute,
 			30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 		},
+		Scale:              1,
 		DeadLetterDelay:    5 * time.Minute,
 		DeadLetterPatience: 4 * time.Hour,
 		DeadLetterTimeout:  30 * time.Second,
 		Memory:             64 << 20,
 		BacklogMemory:      64 << 20,
+		BatchMemory:        64 << 20,
 		QueueItems:         512,
 		QueueBytes:         1 << 20,
 		Concurrency:        8,
@@ -93,6 +109,9 @@ func (o Options) Validate() error {
 			return errors.New("deliver: Options.Schedule holds a delay that is not positive")
 		}
 	}
+	if !(o.Scale > 0) || math.IsInf(o.Scale, 0) {
+		return errors.New("deliver: Options.Scale is not a positive number")
+	}
 	for _, f := range []struct {
 		name  string
 		value int64
@@ -102,6 +121,7 @@ func (o Options) Validate() error {
 		{"DeadLetterTimeout", int64(o.DeadLetterTimeout)},
 		{"Memory", o.Memory},
 		{"BacklogMemory", o.BacklogMemory},
+		{"BatchMemory", o.BatchMemory},
 		{"QueueItems", int64(o.QueueItems)},
 		{"QueueBytes", int64(o.QueueBytes)},
 		{"Concurrency", int64(o.Concurrency)},

@@ -33,17 +33,20 @@ func (r *reached) has(sub byte, id string) bool {
 
 // world is a set of endpoints of every character.
 type world struct {
-	got  reached
-	dead *blobs
+	got   reached
+	dead  *blobs
+	batch Batch
 }
 
 func (w *world) subs(t *testing.T) []*Subscription {
 	t.Helper()
 	answer := func(n byte, f targetFunc) *Subscription {
-		return sub(t, n, targetFunc(func(ctx context.Context, id string, attempt int) destination.Verdict {
-			v := f(ctx, id, attempt)
+		return sub(t, n, batchFunc(func(ctx context.Context, one *destination.Notification) destination.Verdict {
+			v := f(ctx, one.Items[0].Event.ID, one.Items[0].Attempt)
 			if v.Outcome == destination.Delivered {
-				w.got.mark(n, id)
+				for _, it := range one.Items {
+					w.got.mark(n, it.Event.ID)
+				}
 			}
 			return v
 		}))
@@ -62,7 +65,7 @@ func (w *world) subs(t *testing.T) []*Subscription {
 		answer(6, hang(3*time.Second, delivered)),
 	}
 	for _, s := range all {
-		s.TTL = 30 * time.Minute
+		s.TTL, s.Batch = 30*time.Minute, w.batch
 		s.DeadLetter = &DeadLetter{Store: w.dead, Container: fmt.Sprintf("dead%d", s.UID[1])}
 	}
 	return all
@@ -117,6 +120,13 @@ func (w *world) buried(t *testing.T) map[string]bool {
 // A process that dies at any of its calls to the log leaves an owner for every
 // event, and the next process brings every event to its end.
 func TestEveryEventHasAnOwnerAtEveryCrashPoint(t *testing.T) {
+	for name, b := range map[string]Batch{"alone": {}, "in batches": {Events: 5, Bytes: 64 << 10}} {
+		t.Run(name, func(t *testing.T) { crashEverywhere(t, b) })
+	}
+}
+
+func crashEverywhere(t *testing.T, b Batch) {
+	t.Helper()
 	const events = 12
 	small := func(o *Options) {
 		o.QueueItems, o.Concurrency, o.MaxConcurrency = 4, 2, 2
@@ -125,10 +135,10 @@ func TestEveryEventHasAnOwnerAtEveryCrashPoint(t *testing.T) {
 	points := 400
 	for fuse := 0; fuse < points; fuse += 1 + fuse/20 {
 		synctest.Test(t, func(t *testing.T) {
-			w := &world{dead: new(blobs), got: reached{set: make(map[string]int)}}
+			w := &world{dead: new(blobs), got: reached{set: make(map[string]int)}, batch: b}
 			k := newDisk()
-			for i := range events {
-				k.publish(entry(i))
+			for i := 0; i < events; i += 3 {
+				k.publish(entries(i, 3)...)
 			}
 			check := func(when string) {
 				t.Helper()

@@ -29,6 +29,9 @@ type item struct {
 	queued time.Time
 	size   int
 	from   source
+	// group is what a target that groups said of the event; nil until it was
+	// asked.
+	group *group
 }
 
 func freshItem(e *eventlog.Entry, h *hold, now time.Time) item {
@@ -48,6 +51,9 @@ func (it *item) attempts() int {
 	}
 	return it.prior.Attempts
 }
+
+// payload is the size of the event itself.
+func (it *item) payload() int { return it.size - itemOverhead }
 
 // delivery returns the item as a record that the log can keep.
 func (it *item) delivery(sub resource.UID) eventlog.Delivery {
@@ -80,9 +86,32 @@ func (q *queue) push(it item) {
 	}
 }
 
+// pushFront puts an item back that was popped last.
+func (q *queue) pushFront(it item) {
+	if q.len == len(q.ring) {
+		q.grow()
+	}
+	q.head = (q.head - 1) & (len(q.ring) - 1)
+	q.ring[q.head] = it
+	q.len++
+	q.bytes += it.size
+	if it.from != fromBacklog {
+		q.loose++
+	}
+}
+
+// payload is the size of the events themselves.
+func (q *queue) payload() int { return q.bytes - q.len*itemOverhead }
+
 // pop removes the oldest item. The queue must not be empty.
-func (q *queue) pop() item {
-	it := q.ring[q.head]
+func (q *queue) pop() (it item) {
+	q.popInto(&it)
+	return it
+}
+
+// popInto is pop without a further copy.
+func (q *queue) popInto(it *item) {
+	*it = q.ring[q.head]
 	q.ring[q.head] = item{} // lets go of the batch
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.len--
@@ -90,7 +119,6 @@ func (q *queue) pop() item {
 	if it.from != fromBacklog {
 		q.loose--
 	}
-	return it
 }
 
 // peek returns the oldest item. The queue must not be empty.

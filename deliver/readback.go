@@ -70,15 +70,17 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 				if h, ok := l.claimed(it); ok {
 					settled = append(settled, h)
 				} else {
-					l.enqueue(it, now)
+					l.enqueue(it)
+					l.hireForWhole(now)
 				}
 				moved++
 			}
 			b.dropFirst(moved)
+			l.hire(now, 0)
 		}
 		drained := len(b.unwritten) == 0 && !b.writing
 		if drained {
-			b.exists, b.reading = false, false
+			b.exists, b.reading, b.onDisk = false, false, 0
 		}
 		l.mu.Unlock()
 		for _, h := range settled {
@@ -110,13 +112,15 @@ func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
 			l.d.drop(l, batch.Deliveries[i], reasonSubscriptionDeleted)
 			h.release()
 		}
+		l.begin()
 		h.release()
 	}
 }
 
 // readmit waits until the lane takes it, and reports false when ctx ended
 // before. Behind an open circuit it waits here, in the backlog, rather than
-// being written once more; but not beyond its time to live.
+// being written once more; but not beyond its time to live. For the same reason
+// no more comes in than the one attempt carries that is made after probation.
 func (l *lane) readmit(ctx context.Context, it item) bool {
 	for {
 		now := l.d.now()
@@ -126,6 +130,7 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 		copied, claimed := l.claimed(it)
 		switch {
 		case claimed:
+			l.backlog.readBack()
 			l.mu.Unlock()
 			copied.release()
 			return true
@@ -133,6 +138,7 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 			l.mu.Unlock()
 			return false
 		case l.over(sub, &it, now):
+			l.backlog.readBack()
 			l.mu.Unlock()
 			if l.d.deadLetters.room(ctx) != nil {
 				return false
@@ -141,11 +147,15 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 			return true
 		case l.circuit.state(now) == Open:
 			wait = min(l.circuit.until.Sub(now), sub.lifetime(it.entry.Published).Sub(now))
+		case l.circuit.state(now) == HalfOpen && l.probed():
 		case l.inWindow(it.size):
-			l.enqueue(it, now)
+			l.backlog.readBack()
+			l.enqueue(it)
+			l.hireForWhole(now)
 			l.mu.Unlock()
 			return true
 		}
+		l.hire(now, 0) // what was read back so far
 		l.mu.Unlock()
 		if !l.await(ctx, wait) {
 			return false
@@ -153,14 +163,31 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 	}
 }
 
+// probed reports whether a half-open circuit has what it may attempt. mu is
+// held.
+func (l *lane) probed() bool {
+	if l.batches.on() {
+		return l.probes > 0 || l.exceeds(1)
+	}
+	return l.probes > 0 || l.queue.len > 0
+}
+
 // inWindow reports whether the reader may put size more bytes into the queue.
 // It leaves half of the queue to retries that fall due, and shares the memory
 // for backlogs with the other readers. mu is held.
 func (l *lane) inWindow(size int) bool {
-	o := &l.d.opts
-	window := int(o.BacklogMemory / max(1, l.d.backlogReaders.Load()))
-	window = min(max(window, smallestWindow), o.QueueBytes/2)
-	return l.queue.len == 0 || l.queue.len < o.QueueItems/2 && l.queue.bytes+size <= window
+	items, bytes := l.bounds()
+	window := int(l.d.opts.BacklogMemory / max(1, l.d.backlogReaders.Load()))
+	window = min(max(window, smallestWindow), bytes/2)
+	return l.queue.len == 0 || l.queue.len < items/2 && l.queue.bytes+size <= window
+}
+
+// begin starts attempts with what is queued.
+func (l *lane) begin() {
+	now := l.d.now()
+	l.mu.Lock()
+	l.hire(now, 0)
+	l.mu.Unlock()
 }
 
 // await waits until the lane changed, at most for limit unless that is 0. False

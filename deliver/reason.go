@@ -22,6 +22,8 @@ const (
 	reasonSubscriptionExpired reason = "SubscriptionExpired"
 	// reasonDeadLetterFailed: the dead-letter store refused for too long.
 	reasonDeadLetterFailed reason = "DeadLetterDestinationUnavailable"
+	// reasonDeadLetterMissing: there is no such container, or cannot be.
+	reasonDeadLetterMissing reason = "DeadLetterDestinationNotFound"
 
 	// Of unmatched events.
 	reasonNoSubscription reason = "NoMatchingSubscription"

@@ -87,6 +87,7 @@ func (l *lane) review(now time.Time, limit time.Duration) {
 	defer l.mu.Unlock()
 	if l.closed || l.queue.len == 0 && l.workers == 0 {
 		l.watched = false
+		l.takePart()
 		l.d.sweeper.unwatch(l)
 		return
 	}
@@ -101,7 +102,7 @@ func (l *lane) review(now time.Time, limit time.Duration) {
 		}
 	}
 	for _, w := range l.flights {
-		if !w.idle && w.from != fromBacklog && now.Sub(w.since) >= limit {
+		if !w.idle && w.loose > 0 && now.Sub(w.since) >= limit {
 			l.insure(w)
 		}
 	}

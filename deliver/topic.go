@@ -5,8 +5,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
@@ -15,13 +13,15 @@ import (
 // topic is an immutable snapshot of who subscribes to what. A change makes
 // another one.
 type topic struct {
-	id        string
-	index     *filter.Index[*lane]
-	lanes     map[resource.UID]*lane
-	unmatched prometheus.Counter
+	id      string
+	index   *filter.Index[*lane]
+	lanes   map[resource.UID]*lane
+	metrics *topicMetrics
 }
 
-// SetTopic makes subs the subscriptions of a topic, whose ARM id is id. It is
+// SetTopic makes subs the subscriptions of a topic, whose ARM id is id. A domain
+// is a topic here too: it has the subscriptions that want the events of all its
+// domain topics, whose own subscriptions are set by themselves. The change is
 // in force when it returns: for events that come, and for those that wait. A
 // subscription that was there before with the same UID keeps its queue, circuit
 // and backlog; one that is missing is removed, and what it was owed is dropped
@@ -34,8 +34,12 @@ func (d *Dispatcher) SetTopic(uid resource.UID, id string, subs []*Subscription)
 	d.configure.Lock()
 	defer d.configure.Unlock()
 	var before map[resource.UID]*lane
+	metrics := d.metrics.topic(id)
 	if t := d.topic(uid); t != nil {
 		before = t.lanes
+		if t.id == id {
+			metrics = t.metrics
+		}
 	}
 	after := make(map[resource.UID]*lane, len(subs))
 	for _, s := range subs {
@@ -57,12 +61,12 @@ func (d *Dispatcher) SetTopic(uid resource.UID, id string, subs []*Subscription)
 		if l == nil {
 			l = newLane(d, s, d.metrics.lane(id, s.Name))
 		} else {
-			l.sub.Store(s)
+			l.configure(s)
 		}
 		after[s.UID] = l
 		entries = append(entries, filter.Entry[*lane]{Filter: s.Filter, Value: l})
 	}
-	t := &topic{id: id, index: filter.NewIndex(entries), lanes: after, unmatched: d.metrics.unmatchedOf(id)}
+	t := &topic{id: id, index: filter.NewIndex(entries), lanes: after, metrics: metrics}
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,7 +92,7 @@ func (d *Dispatcher) RemoveTopic(uid resource.UID) {
 		gone = append(gone, l)
 	}
 	d.removeLanes(gone)
-	d.metrics.forgetTopic(t.id)
+	t.metrics.forget()
 }
 
 // removeLanes closes lanes and leaves their backlogs to the one who deletes
@@ -121,29 +125,54 @@ func (d *Dispatcher) lane(sub resource.UID) *lane {
 // router hands events to the lanes of the subscriptions that match. It belongs
 // to one goroutine, whose scratch memory it is.
 type router struct {
-	d       *Dispatcher
-	in      filter.Input
-	matched []*lane
+	d         *Dispatcher
+	in        filter.Input
+	matched   []*lane
+	gathering gathering
 }
 
-// route gives each matching lane an item of its own.
+// route gives each matching lane an item of its own: those of the topic and
+// those of the domain around it. All of them point to the one event.
 func (r *router) route(e *eventlog.Entry, h *hold, now time.Time) {
+	t := r.match(e)
+	if len(r.matched) == 0 {
+		r.unmatched(t, e)
+		return
+	}
+	h.add(len(r.matched))
+	for _, l := range r.matched {
+		l.metrics.matched()
+		r.gathering.offer(l, freshItem(e, h, now), now)
+	}
+}
+
+// match finds the lanes that want e, and returns under what an event that
+// nobody wants is counted; nil for one whose topic is gone.
+func (r *router) match(e *eventlog.Entry) *topic {
 	t := r.d.topic(e.Topic)
+	r.in = filter.Input{Type: e.Event.Type, Subject: e.Event.Subject, JSON: e.Event.JSON}
+	r.matched = r.matched[:0]
+	if t != nil {
+		r.matched = t.index.Match(&r.in, r.matched)
+	}
+	if !e.Domain.IsZero() {
+		// A domain topic comes and goes with its subscriptions, so the domain is
+		// the one who can say that nobody wanted the event.
+		if domain := r.d.topic(e.Domain); domain != nil {
+			r.matched = domain.index.Match(&r.in, r.matched)
+			t = domain
+		}
+	}
+	return t
+}
+
+// unmatched counts an event that nobody wants, under t unless that is nil.
+func (r *router) unmatched(t *topic, e *eventlog.Entry) {
 	if t == nil {
 		r.d.metrics.unmatchedOrphan.Inc()
 		r.d.unmatched(e.Topic.String(), e, reasonUnknownTopic, slog.LevelInfo)
 		return
 	}
-	r.in = filter.Input{Type: e.Event.Type, Subject: e.Event.Subject, JSON: e.Event.JSON}
-	r.matched = t.index.Match(&r.in, r.matched[:0])
-	if len(r.matched) == 0 {
-		t.unmatched.Inc()
-		r.d.unmatched(t.id, e, reasonNoSubscription, slog.LevelDebug)
-		return
-	}
-	for _, l := range r.matched {
-		l.metrics.matched.Inc()
-		h.add()
-		l.offer(freshItem(e, h, now), now)
-	}
+	t.metrics.unmatched()
+	r.d.unmatched(t.id, e, reasonNoSubscription, slog.LevelDebug)
 }
