@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // MinPayload is the largest message that the rest of the program may send, and
@@ -38,6 +38,19 @@ type Options struct {
 	// Logger receives what the server and the connection have to say; nil
 	// discards it.
 	Logger *slog.Logger
+	// Registerer takes the metrics of an embedded server's disk; nil keeps none.
+	Registerer prometheus.Registerer
+
+	// Reserve is how many bytes of the data folder's file system are kept free:
+	// see [Space]. 0 means an eighth of it, at least 16 MiB and at most 256 MiB.
+	// More than half of it is taken as half.
+	Reserve int64
+	// CheckSpaceEvery is how often the free space is measured; 0 means 500 ms.
+	CheckSpaceEvery time.Duration
+
+	// For tests.
+	disk     func(dir string) (free, total int64, err error) // diskSpace
+	patience patience                                        // defaultPatience
 }
 
 // Validate reports the first option that cannot work.
@@ -49,18 +62,41 @@ func (o Options) Validate() error {
 		return fmt.Errorf("engine: %d replicas: JetStream allows 1 to 5", o.Replicas)
 	case o.URL == "" && o.Replicas > 1:
 		return fmt.Errorf("engine: %d replicas need an external NATS cluster (--nats)", o.Replicas)
+	case o.Reserve < 0 || o.CheckSpaceEvery < 0:
+		return fmt.Errorf("engine: a reserve of %d bytes, checked every %v: neither can be negative", o.Reserve, o.CheckSpaceEvery)
 	}
 	return nil
 }
 
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CheckSpaceEvery == 0 {
+		o.CheckSpaceEvery = 500 * time.Millisecond
+	}
+	if o.disk == nil {
+		o.disk = diskSpace
+	}
+	if o.patience == (patience{}) {
+		o.patience = defaultPatience()
+	}
+	return o
+}
+
 // Engine is an open JetStream. Its methods are safe for concurrent use.
 type Engine struct {
-	folder   *folder // nil without a data folder
-	server   *server.Server
+	folder   *folder     // nil without a data folder
+	embedded *supervisor // nil with an external server
+	space    *Space
+	metrics  *metrics
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	replicas int
 	closed   chan struct{} // closed when conn is
+
+	stopWatch context.CancelFunc
+	watching  sync.WaitGroup
 
 	closing  sync.Once
 	closeErr error
@@ -74,10 +110,11 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	o = o.withDefaults()
+	e := &Engine{
+		replicas: max(o.Replicas, 1), closed: make(chan struct{}), stopWatch: func() {},
+		space: &Space{outside: true, failed: make(chan struct{})},
 	}
-	e := &Engine{replicas: max(o.Replicas, 1), closed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			_ = e.Close() // err already says what went wrong first
@@ -92,10 +129,14 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	connect := e.connectOptions(o.Logger)
 	if o.URL == "" {
 		target = "embedded NATS"
-		if e.server, err = startServer(ctx, o.Dir, o.Logger); err != nil {
+		e.embedded = newSupervisor(o)
+		e.space = e.embedded.space
+		if err = e.embedded.start(ctx); err != nil {
 			return nil, err
 		}
-		connect = append(connect, nats.InProcessServer(e.server))
+		// Nothing is asked of a network while there is no server.
+		connect = append(connect, nats.InProcessServer(e.embedded),
+			nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	}
 	if e.conn, err = nats.Connect(o.URL, connect...); err != nil {
 		return nil, fmt.Errorf("cannot reach NATS at %s: %w", redact(target), err)
@@ -110,7 +151,43 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if _, err = e.js.AccountInfo(ctx); err != nil {
 		return nil, fmt.Errorf("JetStream does not answer at %s (is it enabled there?): %w", redact(target), err)
 	}
+	if e.embedded != nil {
+		if e.metrics, err = register(o.Registerer, e.space); err != nil {
+			return nil, err
+		}
+		e.supervise()
+	}
 	return e, nil
+}
+
+// supervise starts what looks after the embedded server.
+func (e *Engine) supervise() {
+	e.embedded.answers = e.answers
+	ctx, stop := context.WithCancel(context.Background())
+	e.stopWatch = stop
+	e.watching.Go(func() { e.embedded.run(ctx) })
+}
+
+// answers waits until JetStream answers after the server was replaced. What was
+// asked while the connection had not noticed yet is lost, so it asks again.
+func (e *Engine) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for patience := 50 * time.Millisecond; ; patience = min(2*patience, 2*time.Second) {
+		ask, stop := context.WithTimeout(ctx, patience)
+		_, err := e.js.AccountInfo(ask)
+		stop()
+		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
+			return err
+		}
+		pause := time.NewTimer(20 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
 }
 
 // JetStream returns the JetStream of this engine; valid until Close.
@@ -122,6 +199,14 @@ func (e *Engine) Conn() *nats.Conn { return e.conn }
 // Replicas says how many copies every stream and bucket must have, at least 1.
 func (e *Engine) Replicas() int { return e.replicas }
 
+// Space admits what is to be written; never nil. With an external server it
+// refuses nothing: that server answers when it has no room.
+func (e *Engine) Space() *Space { return e.space }
+
+// Room returns why nothing new can be stored at present, or nil. The error wraps
+// [ErrNoSpace] and says how much is free.
+func (e *Engine) Room() error { return e.space.Room() }
+
 // Close lets everything that is under way on the connection finish, shuts the
 // embedded server down, waits for it and releases the data folder. Further
 // calls do nothing and return the result of the first.
@@ -132,6 +217,9 @@ func (e *Engine) Close() error {
 
 func (e *Engine) close() error {
 	var errs []error
+	e.stopWatch()
+	e.watching.Wait()
+	e.metrics.unregister()
 	if e.conn != nil {
 		if err := e.conn.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 			e.conn.Close()
@@ -141,9 +229,8 @@ func (e *Engine) close() error {
 		}
 		<-e.closed // Drain itself is bounded by drainTimeout
 	}
-	if e.server != nil {
-		e.server.Shutdown()
-		e.server.WaitForShutdown()
+	if e.embedded != nil {
+		errs = append(errs, e.embedded.stop())
 	}
 	if e.folder != nil {
 		errs = append(errs, e.folder.close())

@@ -14,7 +14,7 @@ import (
 
 // startServer runs a NATS server inside this process. It listens nowhere; only
 // in-process connections reach it.
-func startServer(ctx context.Context, dir string, log *slog.Logger) (*server.Server, error) {
+func startServer(ctx context.Context, dir string, log *serverLog) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "intertie",
 		DontListen: true,
@@ -23,7 +23,10 @@ func startServer(ctx context.Context, dir string, log *slog.Logger) (*server.Ser
 		// Without it JetStream acknowledges before it syncs, and a power cut
 		// loses up to two minutes of what was acknowledged.
 		SyncAlways: true,
-		MaxPayload: 2 * MinPayload,
+		// By default the limit is a share of what is free when the server starts,
+		// and does not follow. Space is what guards here.
+		JetStreamMaxStore: 1 << 60,
+		MaxPayload:        2 * MinPayload,
 		// The only client is this process: a stall of its own must not get it
 		// disconnected as a slow consumer.
 		WriteDeadline:          time.Minute,
@@ -34,7 +37,7 @@ func startServer(ctx context.Context, dir string, log *slog.Logger) (*server.Ser
 	if err != nil {
 		return nil, fmt.Errorf("configure the embedded NATS server: %w", err)
 	}
-	s.SetLoggerV2(&serverLog{log: log.With("component", "nats")}, false, false, false)
+	s.SetLoggerV2(log, false, false, false)
 	s.Start()
 	if err := ready(ctx, s); err != nil {
 		s.Shutdown()
@@ -66,14 +69,17 @@ func ready(ctx context.Context, s *server.Server) error {
 // serverLog hands the server's lines to slog. Its notices are not news to the
 // operator of this program, so they go out at debug level. Fatalf must not end
 // the process: that is for main to decide.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log    *slog.Logger
+	failed func() // called after each error; it must not block
+}
 
 var _ server.Logger = (*serverLog)(nil)
 
 func (l *serverLog) Noticef(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
 func (l *serverLog) Warnf(format string, v ...any)   { l.put(slog.LevelWarn, format, v) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.put(slog.LevelError, format, v) }
-func (l *serverLog) Fatalf(format string, v ...any)  { l.put(slog.LevelError, format, v) }
+func (l *serverLog) Errorf(format string, v ...any)  { l.put(slog.LevelError, format, v); l.failed() }
+func (l *serverLog) Fatalf(format string, v ...any)  { l.put(slog.LevelError, format, v); l.failed() }
 func (l *serverLog) Debugf(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
 

@@ -41,6 +41,9 @@ type appenderOptions struct {
 	inFlight int
 	// timeout for JetStream's answer to one record.
 	timeout time.Duration
+	// admit is the method of space that admits what is appended here.
+	space Space
+	admit func(n int) error
 }
 
 // appender is the group commit: whatever waits while earlier records are being
@@ -80,6 +83,7 @@ type call struct {
 	buf     []byte // room for a header, then the entries, encoded
 	entries int
 	ready   time.Time // see the record header; zero: at once
+	size    int       // what space admitted
 	weight  int64     // its share of the appender's room
 	done    chan error
 }
@@ -119,14 +123,18 @@ func (a *appender) append(ctx context.Context, subject string, entries, size int
 	if err := a.room.Acquire(ctx, weight); err != nil {
 		return err
 	}
+	if err := a.opts.admit(size); err != nil {
+		a.room.Release(weight)
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
 	c := &call{
 		subject: subject, buf: encode(a.buffers.get(headerSize + size)[:headerSize]), entries: entries, ready: ready,
-		weight: weight, done: make(chan error, 1),
+		size: size, weight: weight, done: make(chan error, 1),
 	}
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
-		a.room.Release(weight)
+		a.leave(c)
 		return ErrClosed
 	}
 	a.waiting = append(a.waiting, c)
@@ -250,6 +258,12 @@ func (c *call) data() []byte { return c.buf[headerSize:] }
 
 // publish sends one record. It holds a slot, which settle gives back.
 func (a *appender) publish(calls []*call) {
+	select {
+	case <-a.opts.space.Failed(): // nobody would answer
+		a.answer(flight{calls: calls}, fmt.Errorf("append to %s: %w", calls[0].subject, ErrNoSpace))
+		return
+	default:
+	}
 	rec, buf := a.record(calls)
 	f := flight{calls: calls, record: rec, buf: buf, sent: time.Now()}
 	var err error
@@ -304,9 +318,12 @@ func (a *appender) settle() {
 			a.met.appended(f.calls, len(f.record))
 			a.buffers.put(f.buf)
 		case e := <-f.future.Err():
-			err = fmt.Errorf("append to %s: %w", f.calls[0].subject, e)
+			err = fmt.Errorf("append to %s: %w", f.calls[0].subject, commitError(e))
+		// In what follows the record is still in NATS's hands, so its buffer is
+		// not reused.
+		case <-a.opts.space.Failed():
+			err = fmt.Errorf("append to %s: %w: %w", f.calls[0].subject, ErrNoSpace, ErrUnconfirmed)
 		case <-timeout.C:
-			// The record is still in NATS's hands, so its buffer is not reused.
 			err = fmt.Errorf("append to %s: %w after %v", f.calls[0].subject, ErrUnconfirmed, a.opts.timeout)
 		}
 		a.answer(f, err)
@@ -319,7 +336,13 @@ func (a *appender) answer(f flight, err error) {
 	a.present -= len(f.calls)
 	a.mu.Unlock()
 	for _, c := range f.calls {
-		a.room.Release(c.weight)
+		a.leave(c)
 		c.done <- err
 	}
+}
+
+// leave gives back what c holds of the appender's bounds.
+func (a *appender) leave(c *call) {
+	a.room.Release(c.weight)
+	a.opts.space.Put(c.size)
 }

@@ -163,7 +163,7 @@ func (l *Log) DropBacklog(ctx context.Context, sub resource.UID) error {
 	s := b.getLocked(sub)
 	before := s.writes
 	b.mu.Unlock()
-	if err := b.queue.stream.Purge(ctx, jetstream.WithPurgeSubject(s.subject)); err != nil {
+	if err := l.purge(ctx, b.queue.stream, jetstream.WithPurgeSubject(s.subject)); err != nil {
 		return fmt.Errorf("drop the backlog of %v: %w", sub, err)
 	}
 	b.forget(sub, s, before)
@@ -199,7 +199,7 @@ func (b *backlogs) forget(sub resource.UID, s *backlog, writes uint64) bool {
 // none is running. No interleaving then leaves a backlog without a reader.
 func (l *Log) ConsumeBacklog(ctx context.Context, sub resource.UID, handle func(DeliveryBatch)) error {
 	b := l.backlogs
-	for {
+	for failing := false; ; failing = true {
 		r := backlogReader{backlog: b.get(sub), log: l, sub: sub, handle: handle}
 		err := r.run(ctx)
 		switch {
@@ -209,7 +209,7 @@ func (l *Log) ConsumeBacklog(ctx context.Context, sub resource.UID, handle func(
 			return ctx.Err()
 		case isClosed(err):
 			return fmt.Errorf("read the backlog of %v: %w", sub, err)
-		case !isGone(err):
+		case !failing && !isGone(err): // once, not four times a second
 			l.opts.Logger.Warn("cannot read a backlog, trying again", "subscription", sub, "error", err)
 		}
 		if !sleep(ctx, recoverDelay) {
@@ -232,15 +232,15 @@ func (b *backlogs) heartbeat(before time.Time) {
 	}
 }
 
-// close gives back what is out, and cuts off what is done: the consumers forget
+// closeBacklogs gives back what is out, and cuts off what is done: the consumers forget
 // it with the process.
-func (b *backlogs) close(ctx context.Context) error {
+func (l *Log) closeBacklogs(ctx context.Context) error {
 	var errs []error
-	for _, s := range b.all() {
+	for _, s := range l.backlogs.all() {
 		s.ledger.giveBack()
 		if s.consumer != nil {
 			errs = append(errs, s.ledger.confirm(ctx))
-			if err := b.truncate(ctx, s); err != nil && !isGone(err) {
+			if err := l.truncateBacklog(ctx, s); err != nil && !isGone(err) {
 				errs = append(errs, err)
 			}
 		}
@@ -254,20 +254,20 @@ func (b *backlogs) all() []*backlog {
 	return slices.Collect(maps.Values(b.subs))
 }
 
-// truncate cuts off what is done of one backlog.
-func (b *backlogs) truncate(ctx context.Context, s *backlog) error {
+// truncateBacklog cuts off what is done of one backlog.
+func (l *Log) truncateBacklog(ctx context.Context, s *backlog) error {
 	info, err := s.consumer.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("read the state of %s: %w", s.subject, err)
 	}
-	return b.truncateTo(ctx, s, info.AckFloor.Stream)
+	return l.truncateBacklogTo(ctx, s, info.AckFloor.Stream)
 }
 
-func (b *backlogs) truncateTo(ctx context.Context, s *backlog, floor uint64) error {
+func (l *Log) truncateBacklogTo(ctx context.Context, s *backlog, floor uint64) error {
 	if floor == 0 {
 		return nil
 	}
-	err := b.queue.stream.Purge(ctx, jetstream.WithPurgeSubject(s.subject), jetstream.WithPurgeSequence(floor+1))
+	err := l.purge(ctx, l.backlogs.queue.stream, jetstream.WithPurgeSubject(s.subject), jetstream.WithPurgeSequence(floor+1))
 	if err != nil {
 		return fmt.Errorf("truncate %s: %w", s.subject, err)
 	}

@@ -57,7 +57,7 @@ func (r *backlogReader) step(ctx context.Context) (drained bool, err error) {
 
 	if time.Since(r.last) > r.log.opts.TruncateEvery && r.ledger.moved() {
 		r.last = time.Now()
-		if err := r.log.backlogs.truncate(ctx, r.backlog); err != nil {
+		if err := r.log.truncateBacklog(ctx, r.backlog); err != nil {
 			return false, err
 		}
 	}
@@ -139,7 +139,7 @@ func (r *backlogReader) finish(ctx context.Context, writes uint64) (bool, error)
 	}
 	// Before the subscription is forgotten: a reader that starts after that has
 	// a consumer and a backlog of its own.
-	if err := r.log.backlogs.truncateTo(ctx, r.backlog, info.AckFloor.Stream); err != nil {
+	if err := r.log.truncateBacklogTo(ctx, r.backlog, info.AckFloor.Stream); err != nil {
 		return false, err
 	}
 	if !r.log.backlogs.forget(r.sub, r.backlog, writes) {

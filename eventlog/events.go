@@ -12,6 +12,7 @@ func (l *Log) openEvents(ctx context.Context) (err error) {
 		kind:        eventRecord,
 		recordBytes: eventRecordBytes, recordEntries: eventRecordEntries,
 		waitingBytes: eventWaitingBytes, inFlight: recordsInFlight,
+		admit: l.opts.Space.Take,
 	}, eventsInHand)
 	return err
 }
@@ -23,8 +24,9 @@ func (l *Log) openEvents(ctx context.Context) (err error) {
 // Concurrent calls share records and syncs. At most 32 MiB of calls are under
 // way; a call beyond that blocks until there is room. When ctx ends first the
 // error is ctx's, and the entries may or may not become durable; the same holds
-// for [ErrUnconfirmed]. After any other error nothing was written. Entries are
-// not kept after Append returns.
+// for every error that wraps [ErrUnconfirmed]. After any other error nothing was
+// written. [ErrNoSpace] comes at once when the disk is close to full, and soon
+// when it fails meanwhile. Entries are not kept after Append returns.
 func (l *Log) Append(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
 		return nil

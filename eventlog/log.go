@@ -126,7 +126,7 @@ func (l *Log) close() {
 		errs = append(errs, q.ledger.confirm(ctx))
 	}
 	if l.backlogs != nil {
-		errs = append(errs, l.backlogs.close(ctx))
+		errs = append(errs, l.closeBacklogs(ctx))
 	}
 	if err := errors.Join(append(errs, l.js.Conn().FlushWithContext(ctx))...); err != nil {
 		l.opts.Logger.Warn("what was done last may be handed out again", "error", err)
@@ -135,7 +135,10 @@ func (l *Log) close() {
 
 // add opens a queue that the log then owns.
 func (l *Log) add(ctx context.Context, name, stream, subject string, o appenderOptions, inHand int) (*queue, error) {
-	o.timeout = l.opts.CommitTimeout
+	o.timeout, o.space = l.opts.CommitTimeout, l.opts.Space
+	if o.admit == nil {
+		o.admit = o.space.TakeOwn
+	}
 	q, err := l.openQueue(ctx, name, stream, subject, o, inHand)
 	if err == nil {
 		l.queues = append(l.queues, q)
@@ -159,7 +162,7 @@ func (l *Log) truncate(ctx context.Context) {
 	failing := make(map[string]bool) // report a failure once, not every second
 	for l.untilTruncation(ctx) {
 		for _, q := range l.queues {
-			err := q.truncate(ctx)
+			err := l.truncateQueue(ctx, q)
 			if err != nil && !failing[q.name] && ctx.Err() == nil {
 				l.opts.Logger.Error("the event log keeps what is done", "queue", q.name, "error", err)
 			}

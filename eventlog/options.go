@@ -21,6 +21,9 @@ type Options struct {
 	// Registerer takes the metrics; nil keeps them to ourselves.
 	Registerer prometheus.Registerer
 
+	// Space guards the disk; nil guards nothing.
+	Space Space
+
 	// Tiers are the delays of the retry streams, ascending, in whole
 	// milliseconds; nil means [DefaultTiers]. A tier that is no longer listed
 	// is still emptied.
@@ -60,6 +63,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Space == nil {
+		o.Space = boundless{}
 	}
 	if o.Tiers == nil {
 		o.Tiers = DefaultTiers()

@@ -182,9 +182,9 @@ func fetchNoWait(c jetstream.Consumer, n int) ([]jetstream.Msg, error) {
 	return msgs, batch.Error()
 }
 
-// truncate cuts off what is done and reports how many records are left. It
+// truncateQueue cuts off what is done and takes note of how much is left. It
 // returns early, with nothing read, when nothing was done for two rounds.
-func (q *queue) truncate(ctx context.Context) error {
+func (l *Log) truncateQueue(ctx context.Context, q *queue) error {
 	if q.consumer == nil {
 		return nil
 	}
@@ -204,7 +204,8 @@ func (q *queue) truncate(ctx context.Context) error {
 	if floor <= q.truncated {
 		return nil
 	}
-	if err := q.stream.Purge(ctx, jetstream.WithPurgeSequence(floor+1)); err != nil {
+	if err := l.purge(ctx, q.stream, jetstream.WithPurgeSequence(floor+1)); err != nil {
+		q.quiet = 0 // try again, whatever moves
 		return fmt.Errorf("truncate %s: %w", q.name, err)
 	}
 	q.truncated = floor

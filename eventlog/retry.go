@@ -67,7 +67,8 @@ func deliveryAppender(inFlight int) appenderOptions {
 // Retry makes deliveries durable until they are Due, and returns when they are.
 // After an error some of them may be durable and will be handed out, so the
 // caller must not call Done on what owned them before. At most 16 MiB per tier
-// are under way; a call beyond that blocks until there is room or ctx ends.
+// are under way; a call beyond that blocks until there is room or ctx ends. With
+// [ErrNoSpace] the disk has no room even for this: try again later.
 func (l *Log) Retry(ctx context.Context, ds []Delivery) error {
 	return l.placeRetries(ctx, ds)
 }

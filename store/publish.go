@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
@@ -27,6 +28,10 @@ const (
 	// headerDeleted marks a deletion, so that a resource can be told from its
 	// absence when the stream is read again.
 	headerDeleted = "Intertie-Deleted"
+	// headerCompletes names, in a message that recovery writes, the batch that it
+	// completes; the last of them has headerCompleted too.
+	headerCompletes = "Intertie-Completes"
+	headerCompleted = "Intertie-Completed"
 )
 
 // errConflict says that another node has written meanwhile.
@@ -39,6 +44,15 @@ const (
 	wrongLastSequenceNow jetstream.ErrorCode = 10164
 )
 
+// noSpace are the codes with which JetStream refuses a message for want of room:
+// resource limits of the account, insufficient resources, memory or storage
+// resources exceeded, a stream that reached its bounds.
+var noSpace = map[jetstream.ErrorCode]bool{10002: true, 10023: true, 10028: true, 10047: true, 10077: true}
+
+// batchIncomplete is the code of a batch of which something is missing; so
+// JetStream calls one that it could not write down, too.
+const batchIncomplete jetstream.ErrorCode = 10176
+
 // maxSubject keeps a publish below the server's limit for one protocol line
 // (4 KiB), which it enforces by cutting the connection.
 const maxSubject = 3000
@@ -47,6 +61,30 @@ const maxSubject = 3000
 type transaction struct {
 	Version int       `json:"v"`
 	Writes  []txWrite `json:"writes"`
+}
+
+// keys returns the keys of its resources, nil for no transaction.
+func (t transaction) keys() map[string]bool {
+	if t.Writes == nil {
+		return nil
+	}
+	keys := make(map[string]bool, len(t.Writes))
+	for _, w := range t.Writes {
+		keys[w.Key] = true
+	}
+	return keys
+}
+
+func decodeTransaction(data []byte) (transaction, error) {
+	var t transaction
+	if err := json.Unmarshal(data, &t); err != nil {
+		return t, fmt.Errorf("decode transaction: %w", err)
+	}
+	if t.Version > recordVersion {
+		return t, fmt.Errorf("transaction was written by a newer version of Intertie (record version %d, this one reads up to %d)",
+			t.Version, recordVersion)
+	}
+	return t, nil
 }
 
 type txWrite struct {
@@ -93,11 +131,20 @@ func (s *Store) publish(ctx context.Context, tx *Tx) (uint64, error) {
 		}
 		msgs[len(msgs)-1].Header.Set(headerBatchCommit, "1")
 	}
+	size := 0
 	for _, m := range msgs {
 		if int64(m.Size()) > s.opts.Conn.MaxPayload() {
 			return 0, ErrTooLarge
 		}
+		size += m.Size()
 	}
+	if len(msgs) > 1 {
+		size *= 2 // JetStream keeps a batch aside until it is complete
+	}
+	if err := s.opts.Space.Take(size); err != nil {
+		return 0, fmt.Errorf("%w (%w)", ErrNoSpace, err)
+	}
+	defer s.opts.Space.Put(size)
 	// Only the first message of a batch may carry it, and it stands for all.
 	msgs[0].Header.Set(headerExpectedSeq, strconv.FormatUint(tx.base, 10))
 	seq, err := s.send(ctx, msgs)
@@ -108,13 +155,33 @@ func (s *Store) publish(ctx context.Context, tx *Tx) (uint64, error) {
 		}
 		return newest, err
 	}
+	s.unsure = err != nil
 	return seq, err
 }
 
-// send publishes all messages and waits for the answer to the last.
+// send publishes all messages and waits for the answer to the last, or until
+// the disk fails: then there is none.
 func (s *Store) send(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, fail := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-s.opts.Space.Failed():
+			fail(ErrNoSpace)
+		case <-ctx.Done():
+		}
+	})
+	defer watch.Wait()
 	defer cancel()
+	seq, err := s.sendAll(ctx, msgs)
+	if err != nil && errors.Is(context.Cause(ctx), ErrNoSpace) {
+		return 0, ErrNoSpace
+	}
+	return seq, err
+}
+
+func (s *Store) sendAll(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 	last := len(msgs) - 1
 	for i, m := range msgs[:last] {
 		// A batch is opened by a message that is answered: refusals such as a
@@ -148,8 +215,11 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (uint64, error) {
 		return 0, fmt.Errorf("decode publish answer: %w", err)
 	}
 	if ack.Error != nil {
-		if isWrongSequence(ack.Error) {
+		switch {
+		case isWrongSequence(ack.Error):
 			return 0, errConflict
+		case noSpace[ack.Error.ErrorCode], ack.Error.ErrorCode == batchIncomplete && s.opts.Space.TakeToFree(0) != nil:
+			return 0, fmt.Errorf("%w (%w)", ErrNoSpace, ack.Error)
 		}
 		return 0, ack.Error
 	}

@@ -15,25 +15,26 @@ const recordVersion = 1
 
 // record is the durable form of a resource.
 type record struct {
-	Version    int               `json:"v"`
-	ID         string            `json:"id"`
-	UID        resource.UID      `json:"uid"`
-	Type       string            `json:"type"`
-	Location   string            `json:"location,omitempty"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	Identity   json.RawMessage   `json:"identity,omitempty"`
-	Properties json.RawMessage   `json:"properties,omitempty"`
-	Sealed     []byte            `json:"sealed,omitempty"`
-	CreatedAt  time.Time         `json:"createdAt"`
-	CreatedBy  string            `json:"createdBy,omitempty"`
-	ModifiedAt time.Time         `json:"modifiedAt"`
-	ModifiedBy string            `json:"modifiedBy,omitempty"`
+	Version    int                        `json:"v"`
+	ID         string                     `json:"id"`
+	UID        resource.UID               `json:"uid"`
+	Type       string                     `json:"type"`
+	Location   string                     `json:"location,omitempty"`
+	Tags       map[string]string          `json:"tags,omitempty"`
+	Identity   json.RawMessage            `json:"identity,omitempty"`
+	Properties json.RawMessage            `json:"properties,omitempty"`
+	Extra      map[string]json.RawMessage `json:"extra,omitempty"`
+	Sealed     []byte                     `json:"sealed,omitempty"`
+	CreatedAt  time.Time                  `json:"createdAt"`
+	CreatedBy  string                     `json:"createdBy,omitempty"`
+	ModifiedAt time.Time                  `json:"modifiedAt"`
+	ModifiedBy string                     `json:"modifiedBy,omitempty"`
 }
 
 func encode(r *resource.Resource, sealer *Sealer) ([]byte, error) {
 	rec := record{
 		Version: recordVersion, ID: r.ID.String(), UID: r.UID, Type: r.Type, Location: r.Location, Tags: r.Tags,
-		Identity: r.Identity, Properties: r.Properties,
+		Identity: r.Identity, Properties: r.Properties, Extra: r.Extra,
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, ModifiedAt: r.ModifiedAt, ModifiedBy: r.ModifiedBy,
 	}
 	if len(r.Secrets) > 0 {
@@ -65,7 +66,7 @@ func decode(data []byte, sealer *Sealer) (*resource.Resource, error) {
 	}
 	r := &resource.Resource{
 		ID: id, UID: rec.UID, Type: rec.Type, Location: rec.Location, Tags: rec.Tags,
-		Identity: rec.Identity, Properties: rec.Properties,
+		Identity: rec.Identity, Properties: rec.Properties, Extra: rec.Extra,
 		CreatedAt: rec.CreatedAt, CreatedBy: rec.CreatedBy, ModifiedAt: rec.ModifiedAt, ModifiedBy: rec.ModifiedBy,
 	}
 	if len(rec.Sealed) > 0 {

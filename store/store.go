@@ -28,14 +28,51 @@ const maxTransaction = 999
 var ErrTooLarge error = resource.Errorf(resource.RequestTooLarge,
 	"The request changes more at once than can be stored as a unit: at most %d resources and about 4 MB.", maxTransaction)
 
-// Options configures a [Store]. All fields but Replicas are required.
+// ErrNoSpace is returned by [Store.Commit] when there is no room on disk, or the
+// disk does not take writes at present. Unless it failed meanwhile, nothing of
+// the transaction is written; if it did, the transaction is or is not there as a
+// whole when writing works again.
+var ErrNoSpace error = resource.Errorf(resource.Unavailable,
+	"The server cannot store anything at present, since its disk is full. Try again later.")
+
+// Space admits what is to be written. Its methods must not block, and are called
+// from any goroutine.
+type Space interface {
+	// Take admits n bytes or says why there is no room.
+	Take(n int) error
+	// TakeToFree is Take for what frees more than it writes: refused last.
+	TakeToFree(n int) error
+	// Put is called once for each n that was admitted, when it is written or
+	// never will be.
+	Put(n int)
+	// Failed returns a channel that is closed once the disk has failed, so that
+	// what is under way will not be answered. It is another one when the disk
+	// works again.
+	Failed() <-chan struct{}
+}
+
+// Options configures a [Store]. Conn, JS, Sealer and Logger are required.
 type Options struct {
 	Conn     *nats.Conn
 	JS       jetstream.JetStream
 	Replicas int // 1 when 0
 	Sealer   *Sealer
 	Logger   *slog.Logger
+	// Space guards the disk; nil guards nothing.
+	Space Space
+	// KeepMarkers is for how long the stream says of a deleted resource that it
+	// was deleted, at least: a node that was cut off for longer has to read
+	// everything again. 0 means a day.
+	KeepMarkers time.Duration
 }
+
+// boundless is the Space of a store that was given none.
+type boundless struct{}
+
+func (boundless) Take(int) error          { return nil }
+func (boundless) TakeToFree(int) error    { return nil }
+func (boundless) Put(int)                 {}
+func (boundless) Failed() <-chan struct{} { return nil }
 
 // Store keeps resources. It is safe for concurrent use.
 type Store struct {
@@ -43,16 +80,20 @@ type Store struct {
 	stream jetstream.Stream
 	state  *snapshot
 
-	commitMu sync.Mutex // one commit of this process at a time
+	commitMu sync.Mutex // one commit of this process at a time; protects the field below
+	unsure   bool       // the last write was not answered: see settle
 
 	watchMu   sync.Mutex // protects the fields below
 	applied   uint64     // stream sequence up to which state and observers are current
+	readings  int        // how often the stream was read from its beginning
 	advanced  chan struct{}
 	observers []func([]Change)
 	watchErr  error
+	readAgain context.CancelFunc // makes the watch read the stream from its beginning
 
-	stop context.CancelFunc
-	done chan struct{}
+	stop   context.CancelFunc
+	done   chan struct{} // closed when the watch has ended
+	upkeep sync.WaitGroup
 }
 
 // Exists reports whether there is a store to open, even an empty one.
@@ -70,19 +111,15 @@ func Exists(ctx context.Context, js jetstream.JetStream) (bool, error) {
 // Open reads all resources and follows their changes until Close. It completes
 // a transaction that a crash cut short.
 func Open(ctx context.Context, opts Options) (*Store, error) {
+	if opts.Space == nil {
+		opts.Space = boundless{}
+	}
+	if opts.KeepMarkers == 0 {
+		opts.KeepMarkers = 24 * time.Hour
+	}
 	s := &Store{opts: opts, state: newSnapshot(), advanced: make(chan struct{}), done: make(chan struct{})}
 	var err error
-	s.stream, err = opts.JS.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:               streamName,
-		Description:        "Intertie resources: the latest version of each",
-		Subjects:           []string{subjectPrefix + ">", subjectTransaction},
-		MaxMsgsPerSubject:  1,
-		Storage:            jetstream.FileStorage,
-		Replicas:           max(opts.Replicas, 1),
-		AllowAtomicPublish: true,
-		AllowDirect:        true,
-	})
-	if err != nil {
+	if s.stream, err = openStream(ctx, opts.JS, max(opts.Replicas, 1)); err != nil {
 		return nil, fmt.Errorf("open resource store: %w", err)
 	}
 	if err := s.recoverTransaction(ctx); err != nil {
@@ -104,18 +141,42 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		s.Close()
 		return nil, fmt.Errorf("read resources: %w", err)
 	}
+	s.upkeep.Go(func() { s.dropMarkers(watchCtx) })
 	return s, nil
+}
+
+// openStream creates the stream or brings it up to date. It only asks when there
+// is nothing to do, so that a store can be opened on a full disk.
+func openStream(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
+	s, err := js.Stream(ctx, streamName)
+	switch {
+	case err == nil && s.CachedInfo().Config.Replicas == replicas:
+		return s, nil
+	case err != nil && !errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, err
+	}
+	return js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:               streamName,
+		Description:        "Intertie resources: the latest version of each",
+		Subjects:           []string{subjectPrefix + ">", subjectTransaction},
+		MaxMsgsPerSubject:  1,
+		Storage:            jetstream.FileStorage,
+		Replicas:           replicas,
+		AllowAtomicPublish: true,
+		AllowDirect:        true,
+	})
 }
 
 // Close stops following changes. Commits fail afterwards.
 func (s *Store) Close() {
 	s.stop()
+	s.upkeep.Wait()
 	<-s.done
 }
 
 // Get returns a resource, which must not be modified.
 func (s *Store) Get(id resource.ID) (*resource.Resource, bool) {
-	r, _ := s.state.get(id.Key())
+	r := s.state.get(id.Key())
 	return r, r != nil
 }
 
@@ -124,6 +185,9 @@ func (s *Store) Get(id resource.ID) (*resource.Resource, bool) {
 func (s *Store) List(typ string, scope resource.ID) []*resource.Resource {
 	return s.state.list(typ, scope)
 }
+
+// Types returns the types, in lower case, of which there is a resource.
+func (s *Store) Types() []string { return s.state.types() }
 
 // Observe calls fn with all present resources as created, and from then on with
 // each change, in order, from one goroutine. [Store.Commit] returns only after
@@ -148,11 +212,17 @@ func (s *Store) Observe(fn func([]Change)) {
 // its writes are waited for and fn decides anew, so what fn read is still true
 // when its writes take effect. Its error is returned as it is and nothing is
 // written.
+//
+// [ErrNoSpace] comes at once when the disk is close to full, and soon when it
+// fails meanwhile.
 func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
+	if err := s.settle(ctx); err != nil {
+		return fmt.Errorf("write resources: %w", err)
+	}
 	for {
-		base, err := s.position()
+		base, err := s.current(ctx)
 		if err != nil {
 			return fmt.Errorf("write resources: %w", err)
 		}
@@ -169,7 +239,7 @@ func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
 		seq, err := s.publish(ctx, tx)
 		if errors.Is(err, errConflict) {
 			// Another node was faster: wait until its write is visible here.
-			if err := s.waitFor(ctx, seq); err != nil {
+			if err := s.reach(ctx, base, seq); err != nil {
 				return err
 			}
 			continue
@@ -189,16 +259,26 @@ func (s *Store) position() (uint64, error) {
 	return s.applied, s.watchErr
 }
 
+// current is position once the snapshot is current again, if it is not.
+func (s *Store) current(ctx context.Context) (uint64, error) {
+	if err := s.waitUntil(ctx, func() bool { return true }); err != nil {
+		return 0, err
+	}
+	return s.position()
+}
+
 // waitFor blocks until the stream is applied up to seq.
 func (s *Store) waitFor(ctx context.Context, seq uint64) error {
+	return s.waitUntil(ctx, func() bool { return s.applied >= seq })
+}
+
+// waitUntil blocks until ok, which is called under watchMu.
+func (s *Store) waitUntil(ctx context.Context, ok func() bool) error {
 	for {
 		s.watchMu.Lock()
-		applied, advanced, err := s.applied, s.advanced, s.watchErr
+		reached, advanced, err := s.watchErr == nil && ok(), s.advanced, s.watchErr
 		s.watchMu.Unlock()
-		switch {
-		case err != nil:
-			return fmt.Errorf("follow resources: %w", err)
-		case applied >= seq:
+		if reached {
 			return nil
 		}
 		select {
@@ -206,9 +286,54 @@ func (s *Store) waitFor(ctx context.Context, seq uint64) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.done:
-			return errors.New("resource store is closed")
+			return fmt.Errorf("follow resources: %w", err)
 		}
 	}
+}
+
+// reach blocks until the snapshot is what the stream holds up to its newest
+// sequence, which was asked for when the snapshot was at position. A snapshot that
+// was ahead of the stream is read anew: the disk failed under what it showed.
+func (s *Store) reach(ctx context.Context, position, newest uint64) error {
+	if position <= newest {
+		return s.waitFor(ctx, newest)
+	}
+	s.watchMu.Lock()
+	readings := s.readings
+	s.readAgain()
+	s.watchMu.Unlock()
+	return s.waitUntil(ctx, func() bool { return s.readings > readings })
+}
+
+// settle finds out what became of a write that was not answered: all of it is
+// made to be there, or none. commitMu is held.
+func (s *Store) settle(ctx context.Context) error {
+	if !s.unsure {
+		return nil
+	}
+	// Without room asking would be in vain.
+	if err := s.opts.Space.Take(0); err != nil {
+		return fmt.Errorf("%w (%w)", ErrNoSpace, err)
+	}
+	s.opts.Space.Put(0)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := s.recoverTransaction(ctx); err != nil {
+		return fmt.Errorf("settle the write before: %w", err)
+	}
+	position, err := s.current(ctx)
+	if err != nil {
+		return fmt.Errorf("settle the write before: %w", err)
+	}
+	newest, err := s.lastSequence(ctx)
+	if err != nil {
+		return fmt.Errorf("settle the write before: %w", err)
+	}
+	if err := s.reach(ctx, position, newest); err != nil {
+		return fmt.Errorf("settle the write before: %w", err)
+	}
+	s.unsure = false
+	return nil
 }
 
 // lastSequence returns the newest sequence of the stream.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,15 @@ func TestListIsByTypeAndWholeSegments(t *testing.T) {
 	group := &resource.Resource{ID: groupID("rg"), UID: resource.NewUID(), Type: resource.TypeGroup}
 	nested := &resource.Resource{ID: topicID("rg", "b").Child("eventSubscriptions", "es"), UID: resource.NewUID(), Type: testType + "/eventSubscriptions"}
 	put(t, s, group, topic("rg", "b", "1"), topic("rg", "a", "2"), topic("rg-2", "c", "3"), nested)
+	types := func() []string { return slices.Sorted(slices.Values(s.Types())) }
+	if diff := cmp.Diff([]string{strings.ToLower(testType), strings.ToLower(nested.Type), strings.ToLower(resource.TypeGroup)}, types()); diff != "" {
+		t.Errorf("types (-want +got):\n%s", diff)
+	}
+	commit(t, s, func(tx resource.Tx) error { tx.Delete(nested.ID); return nil })
+	if slices.Contains(types(), strings.ToLower(nested.Type)) {
+		t.Errorf("a type without resources is left: %v", types())
+	}
+	put(t, s, nested)
 	names := func(rs []*resource.Resource) []string {
 		out := []string{}
 		for _, r := range rs {
