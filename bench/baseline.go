@@ -20,13 +20,14 @@ const (
 	pathRead    = "/read"    // reads the body
 	pathParse   = "/parse"   // reads the body and parses its events
 	pathForward = "/forward" // reads the body and posts it on
+	pathBatch   = "/batch"   // reads the body, parses its events and posts them on as one batch
 )
 
 // BaselineOptions configures [RunBaseline].
 type BaselineOptions struct {
 	// Addr is what to listen on, a loopback address; port 0 picks a free one.
 	Addr string
-	// Forward is the URL that /forward posts to.
+	// Forward is the URL that /forward and /batch post to.
 	Forward string
 	// Out receives one line when the server is ready: a JSON object with
 	// "http", the base URL, and "pid".
@@ -56,7 +57,23 @@ func RunBaseline(ctx context.Context, o BaselineOptions) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+pathRead, serveRead)
 	mux.HandleFunc("POST "+pathParse, serveParse)
-	mux.Handle("POST "+pathForward, forwarder(&http.Client{Transport: transport}, o.Forward))
+	c := &http.Client{Transport: transport}
+	mux.HandleFunc("POST "+pathForward, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		forward(w, r, c, o.Forward, body)
+	})
+	mux.HandleFunc("POST "+pathBatch, func(w http.ResponseWriter, r *http.Request) {
+		events, err := parse(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		forward(w, r, c, o.Forward, array(events))
+	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 
 	served := make(chan error, 1)
@@ -86,41 +103,54 @@ func serveRead(w http.ResponseWriter, r *http.Request) {
 }
 
 func serveParse(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err == nil {
-		_, err = event.Parse(event.Request{
-			ContentType: r.Header.Get("Content-Type"), Header: r.Header,
-			Body: body, Limits: event.DefaultLimits(),
-		})
-	}
-	if err != nil {
+	if _, err := parse(r); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	}
 }
 
-func forwarder(c *http.Client, to string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, to, bytes.NewReader(body))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		req.Header.Set("Content-Type", r.Header.Get("Content-Type"))
-		resp, err := c.Do(req)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		w.WriteHeader(resp.StatusCode)
+func parse(r *http.Request) ([]event.Event, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
 	}
+	return event.Parse(event.Request{
+		ContentType: r.Header.Get("Content-Type"), Header: r.Header,
+		Body: body, Limits: event.DefaultLimits(),
+	})
+}
+
+// array writes events as one JSON array.
+func array(events []event.Event) []byte {
+	size := 2
+	for i := range events {
+		size += len(events[i].JSON) + 1
+	}
+	body := append(make([]byte, 0, size), '[')
+	for i := range events {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, events[i].JSON...)
+	}
+	return append(body, ']')
+}
+
+func forward(w http.ResponseWriter, r *http.Request, c *http.Client, to string, body []byte) {
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	req.Header.Set("Content-Type", r.Header.Get("Content-Type"))
+	resp, err := c.Do(req)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	w.WriteHeader(resp.StatusCode)
 }

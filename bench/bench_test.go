@@ -51,6 +51,31 @@ func TestRunMain(t *testing.T) {
 	}
 }
 
+// TestRunBatches: what goes in as batches must come out as such, on both sides.
+func TestRunBatches(t *testing.T) {
+	o := fakeOptions(t, honest)
+	o.Scenario, o.Duration = "batch", 4*time.Second
+	results, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertClean(t, o)
+	for _, r := range results {
+		switch r.Metric {
+		case "batches of 1,000 in and out, delivered":
+			if r.Ratio == nil || *r.Ratio <= 0 || *r.Want != 0.4 {
+				t.Errorf("%+v", r)
+			}
+		case "events in a delivery":
+			if *r.Value != batchEvents || *r.Baseline != batchEvents {
+				t.Errorf("%v events in a delivery of Intertie, %v of the baseline", *r.Value, *r.Baseline)
+			}
+			return
+		}
+	}
+	t.Error("the size of deliveries is not reported")
+}
+
 func TestRunFaults(t *testing.T) {
 	tests := []struct {
 		how, scenario string
@@ -148,6 +173,8 @@ func TestRunRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"unknown scenario": func(o *Options) { o.Scenario = "nonsense" },
 		"too short":        func(o *Options) { o.Duration = time.Second },
+		"too large":        func(o *Options) { o.Size = maxSize + 1 },
+		"negative":         func(o *Options) { o.Size = -1 },
 		"no setup":         func(o *Options) { o.Setup = nil },
 		"no executable":    func(o *Options) { o.Executable = "/nonexistent/intertie" },
 		"setup fails": func(o *Options) {
@@ -182,8 +209,8 @@ func TestSetupIsTold(t *testing.T) {
 	if _, err := Run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	if !got.Subscribe || !strings.HasPrefix(got.WebhookURL, "http://127.0.0.1:") || got.BaseURL == "" || got.HTTPURL == "" ||
-		!strings.HasSuffix(got.CAFile, "ca.pem") || !strings.HasSuffix(got.AdminEnvFile, "admin.env") || got.Name == "" {
+	if len(got.Subscriptions) != 1 || !strings.HasPrefix(got.Subscriptions[0].URL, "http://127.0.0.1:") || got.BaseURL == "" || got.HTTPURL == "" ||
+		!strings.HasSuffix(got.CAFile, "ca.pem") || !strings.HasSuffix(got.AdminEnvFile, "admin.env") || got.Name == "" || got.Partner == "" {
 		t.Errorf("setup was told %+v", got)
 	}
 }
@@ -196,6 +223,11 @@ func TestScenarios(t *testing.T) {
 	for _, s := range list {
 		if s.Name == "" || s.Summary == "" {
 			t.Errorf("%+v is not described", s)
+		}
+		grace := max(overrun, s.Duration/6)
+		switch most := s.Duration + grace; {
+		case s.Name == "main" && most > 50*time.Second, most > 175*time.Second && !strings.Contains(s.Name, "long"):
+			t.Errorf("%s may take %v", s.Name, most)
 		}
 	}
 }
@@ -219,7 +251,7 @@ func TestShare(t *testing.T) {
 // TestOverrun: a run that does not get on is ended with an error that says so.
 func TestOverrun(t *testing.T) {
 	o := fakeOptions(t, mute)
-	o.grace = -o.Duration + 300*time.Millisecond
+	o.Grace = -o.Duration + 300*time.Millisecond
 	_, err := Run(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "not finished") {
 		t.Errorf("error: %v", err)

@@ -17,6 +17,9 @@ import (
 const (
 	startTimeout = 20 * time.Second // until a child says that it is ready
 	stopTimeout  = 5 * time.Second  // between asking a child to end and ending it
+
+	// runFile is what a server leaves in its data folder when it is ready.
+	runFile = "run.json"
 )
 
 // child is a process of this program's own binary. Whoever starts one stops it.
@@ -70,9 +73,9 @@ func (c *child) died() error {
 }
 
 // await calls probe every few milliseconds until it has an answer, the child
-// ends, or startTimeout is over.
-func (c *child) await(ctx context.Context, probe func() (ready, bool)) (ready, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+// ends, or the time is over.
+func (c *child) await(ctx context.Context, within time.Duration, probe func() (ready, bool)) (ready, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -90,16 +93,16 @@ func (c *child) await(ctx context.Context, probe func() (ready, bool)) (ready, e
 	}
 }
 
-// startServer runs Intertie on the data folder dir and waits for the run.json
-// that it leaves there when it is ready.
-func startServer(ctx context.Context, o Options, dir string) (*child, ready, error) {
+// startServer runs Intertie on the data folder dir, which must hold no runFile,
+// and waits for it.
+func startServer(ctx context.Context, o Options, dir string, within time.Duration) (*child, ready, error) {
 	c, err := start(o, io.Discard, "intertie serve", "serve", "--data", dir,
 		"--listen", "127.0.0.1:0", "--listen-http", "127.0.0.1:0", "--allow-private-webhooks")
 	if err != nil {
 		return nil, ready{}, err
 	}
-	r, err := c.await(ctx, func() (ready, bool) {
-		b, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	r, err := c.await(ctx, within, func() (ready, bool) {
+		b, err := os.ReadFile(filepath.Join(dir, runFile))
 		if err != nil {
 			return ready{}, false
 		}
@@ -121,7 +124,7 @@ func startBaseline(ctx context.Context, o Options, forward string) (*child, read
 	if err != nil {
 		return nil, ready{}, err
 	}
-	r, err := c.await(ctx, func() (r ready, ok bool) {
+	r, err := c.await(ctx, startTimeout, func() (r ready, ok bool) {
 		line, ok := out.get()
 		return r, ok && json.Unmarshal(line, &r) == nil && r.HTTP != ""
 	})

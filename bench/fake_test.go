@@ -147,8 +147,8 @@ func fakeServer(ctx context.Context, how, data string) error {
 // address with each publish.
 func fakeSetup(_ context.Context, t Target) (Endpoint, error) {
 	q := url.Values{}
-	if t.Subscribe {
-		q.Set("to", t.WebhookURL)
+	for _, s := range t.Subscriptions {
+		q.Set("to", s.URL)
 	}
 	return Endpoint{
 		URL: t.HTTPURL + "/publish?" + q.Encode(), Key: "key",
@@ -161,7 +161,7 @@ func fakeOptions(t *testing.T, how string) Options {
 	t.Helper()
 	return Options{
 		Setup: fakeSetup, Env: []string{fakeEnv + "=" + how}, TempDir: t.TempDir(),
-		Duration: minDuration, Progress: t.Output(), grace: time.Minute, // other packages' tests run beside this
+		Duration: minDuration, Progress: t.Output(), Grace: time.Minute, // other packages' tests run beside this
 	}
 }
 

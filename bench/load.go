@@ -10,37 +10,62 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// connections is how many requests are under way at most.
+// connections is how many requests are under way at most, unless a scenario
+// says otherwise.
 const connections = 64
 
-// answerTimeout is how long a request may go unanswered after its slice ended.
+// answerTimeout is how long a request may go unanswered after its load ended,
+// unless a scenario says otherwise.
 const answerTimeout = 10 * time.Second
 
-// client holds open connections to one endpoint. One load at a time.
+// client holds open connections to one server. One load at a time.
 type client struct {
 	conns []*conn
-	reqs  []*request // reqs[i] belongs to conns[i]
+	// reqs[i] belong to conns[i]: one for each endpoint.
+	reqs [][]*request
 }
 
-// dial opens the connections, each for requests of the given number of events.
-func dial(ctx context.Context, e Endpoint, events int) (*client, error) {
-	u, err := loopback(e.URL)
-	if err != nil {
-		return nil, err
+// plan is what a client is for.
+type plan struct {
+	conns  int // 0 is [connections]
+	events int // in a request
+	// endpoints are all on one server and get a request each in turn.
+	endpoints []Endpoint
+}
+
+// dial opens the connections.
+func dial(ctx context.Context, p plan) (*client, error) {
+	if p.conns == 0 {
+		p.conns = connections
+	}
+	host := ""
+	for _, e := range p.endpoints {
+		u, err := loopback(e.URL)
+		if err != nil {
+			return nil, err
+		}
+		if host != "" && host != u.Host {
+			return nil, fmt.Errorf("%s and %s are two servers", host, u.Host)
+		}
+		host = u.Host
 	}
 	c := &client{}
-	for range connections {
-		r, err := newRequest(e, events)
+	for range p.conns {
+		var reqs []*request
+		for _, e := range p.endpoints {
+			r, err := newRequest(e, p.events)
+			if err != nil {
+				c.close()
+				return nil, err
+			}
+			reqs = append(reqs, r)
+		}
+		nc, err := dialConn(ctx, host)
 		if err != nil {
 			c.close()
 			return nil, err
 		}
-		nc, err := dialConn(ctx, u.Host)
-		if err != nil {
-			c.close()
-			return nil, err
-		}
-		c.conns, c.reqs = append(c.conns, nc), append(c.reqs, r)
+		c.conns, c.reqs = append(c.conns, nc), append(c.reqs, reqs)
 	}
 	return c, nil
 }
@@ -52,20 +77,47 @@ func (c *client) close() {
 	c.conns = nil
 }
 
-// load describes what to send.
+// load describes what to send. With several endpoints, the first request goes to
+// the first, the next to the second and so on; each has sequence numbers of its
+// own, and the number of its run is run and its index.
 type load struct {
 	run   uint64
 	epoch time.Time // marks count from here
 	lasts time.Duration
+	// patience is how long after that the last request may go unanswered; 0 is
+	// answerTimeout.
+	patience time.Duration
 	// rate is the number of requests a second in an open loop; 0 is a closed
 	// loop.
 	rate float64
-	// gate bounds the events that were sent and have not arrived: sending puts
-	// one in, arriving takes one out. Nil: no bound. Closed loop with one event
-	// a request only.
-	gate chan struct{}
-	// limit is the number of events after which to stop early.
+	// gate bounds what was sent and has not arrived, in a closed loop; arrivals
+	// is how often an event arrives, 0 is once.
+	gate     *gate
+	arrivals uint64
+	// limit is the number of events, for each endpoint, after which to stop
+	// early.
 	limit uint64
+	// kind is the kind of an event by its sequence number; nil: 0. With one
+	// event a request only.
+	kind func(seq uint64) uint64
+}
+
+// next prepares the n-th request of a load on connection w.
+func (c *client) next(l *load, w int, n uint64, at time.Time) (wire []byte, events uint64) {
+	endpoints := uint64(len(c.reqs[w]))
+	req := c.reqs[w][n%endpoints]
+	events = req.events()
+	seq := n / endpoints * events
+	req.stamp(mark{run: l.run + n%endpoints, seq: seq, sent: int64(at.Sub(l.epoch))})
+	if l.kind != nil {
+		req.setKind(l.kind(seq))
+	}
+	return req.wire, events
+}
+
+// requests is how many requests a load may have.
+func (c *client) requests(l *load) uint64 {
+	return l.limit / c.reqs[0][0].events() * uint64(len(c.reqs[0]))
 }
 
 // sent is what a load came to.
@@ -79,7 +131,7 @@ type sent struct {
 // drive sends a load and returns when every request is answered. The first
 // error ends it.
 func (c *client) drive(ctx context.Context, l load) (sent, error) {
-	deadline := time.Now().Add(l.lasts + answerTimeout)
+	deadline := time.Now().Add(l.lasts + max(l.patience, answerTimeout))
 	for _, nc := range c.conns {
 		if err := nc.c.SetDeadline(deadline); err != nil {
 			return sent{}, fmt.Errorf("set a deadline: %w", err)
@@ -111,29 +163,22 @@ func (c *client) drive(ctx context.Context, l load) (sent, error) {
 func (c *client) closed(ctx context.Context, l load, start time.Time) (uint64, error) {
 	over, cancel := context.WithDeadline(ctx, start.Add(l.lasts))
 	defer cancel()
+	most := c.requests(&l)
+	arrivals := int64(max(l.arrivals, 1) * c.reqs[0][0].events()) //nolint:gosec // both are small
 	var next, total atomic.Uint64
 	g, gctx := errgroup.WithContext(over)
-	for i, nc := range c.conns {
-		req := c.reqs[i]
+	for w, nc := range c.conns {
 		g.Go(func() error {
-			n := req.events()
-			for gctx.Err() == nil {
-				if l.gate != nil {
-					select {
-					case l.gate <- struct{}{}:
-					case <-gctx.Done():
-						return nil
-					}
-				}
-				seq := next.Add(n) - n
-				if seq+n > l.limit {
+			for l.gate.enter(gctx, arrivals) {
+				n := next.Add(1) - 1
+				if n >= most {
 					return nil
 				}
-				req.stamp(mark{run: l.run, seq: seq, sent: int64(time.Since(l.epoch))})
-				if err := nc.roundTrip(req.wire); err != nil {
+				wire, events := c.next(&l, w, n, time.Now())
+				if err := nc.roundTrip(wire); err != nil {
 					return err
 				}
-				total.Add(n)
+				total.Add(events)
 			}
 			return nil
 		})
@@ -146,7 +191,7 @@ func (c *client) closed(ctx context.Context, l load, start time.Time) (uint64, e
 // request should have left. When all connections are busy the requests queue
 // here, and their latency tells.
 func (c *client) open(ctx context.Context, l load, start time.Time) ([]time.Duration, uint64, error) {
-	count := uint64(min(l.rate*l.lasts.Seconds(), float64(l.limit)))
+	count := min(uint64(l.rate*l.lasts.Seconds()), c.requests(&l))
 	at := func(i uint64) time.Time { return start.Add(time.Duration(float64(i) / l.rate * float64(time.Second))) }
 	due := make(chan uint64, count) // never blocks the pacer
 	perConn := make([][]time.Duration, len(c.conns))
@@ -166,16 +211,14 @@ func (c *client) open(ctx context.Context, l load, start time.Time) ([]time.Dura
 	})
 	var total atomic.Uint64
 	for w, nc := range c.conns {
-		req := c.reqs[w]
 		g.Go(func() error {
 			for i := range due {
-				n := req.events()
-				req.stamp(mark{run: l.run, seq: i * n, sent: int64(at(i).Sub(l.epoch))})
-				if err := nc.roundTrip(req.wire); err != nil {
+				wire, events := c.next(&l, w, i, at(i))
+				if err := nc.roundTrip(wire); err != nil {
 					return err
 				}
 				perConn[w] = append(perConn[w], time.Since(at(i)))
-				total.Add(n)
+				total.Add(events)
 			}
 			return nil
 		})

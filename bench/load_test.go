@@ -48,6 +48,7 @@ func TestRequestCarriesEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.stamp(mark{run: 3, seq: 70, sent: 12345})
+		r.setKind(30_000 + uint64(n))
 		head, body, _ := bytes.Cut(r.wire, []byte("\r\n\r\n"))
 		for _, want := range []string{"POST /x/api/events?a=b HTTP/1.1\r\n", "Host: 127.0.0.1:1234\r\n", "aeg-sas-key: k=\r\n", "aeg-channel-name: c"} {
 			if !bytes.Contains(head, []byte(want)) {
@@ -62,6 +63,9 @@ func TestRequestCarriesEvents(t *testing.T) {
 		ids := map[string]bool{}
 		for i, ev := range events {
 			ids[ev.ID] = true
+			if want := eventType(30_000 + uint64(n)); ev.Type != want {
+				t.Errorf("event %d is a %s, not a %s", i, ev.Type, want)
+			}
 			if len(ev.JSON) != eventSize {
 				t.Errorf("an event has %d bytes", len(ev.JSON))
 			}
@@ -131,7 +135,7 @@ func serve(t *testing.T, h http.HandlerFunc) *client {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	c, err := dial(t.Context(), Endpoint{URL: srv.URL + "/"}, 1)
+	c, err := dial(t.Context(), plan{events: 1, endpoints: []Endpoint{{URL: srv.URL + "/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +163,58 @@ func TestClosedLoopCounts(t *testing.T) {
 	}
 }
 
+// TestEndpointsTakeTurns: each of several endpoints gets an equal share, with
+// marks of its own.
+func TestEndpointsTakeTurns(t *testing.T) {
+	const endpoints = 3
+	var mu sync.Mutex
+	got := map[string]map[mark]int{}
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		_, marked, _ := bytes.Cut(body, []byte(markKey))
+		m, ok := getMark(marked)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || !ok {
+			t.Errorf("no mark in %s", body)
+			return
+		}
+		m.sent = 0
+		if got[r.URL.Path] == nil {
+			got[r.URL.Path] = map[mark]int{}
+		}
+		got[r.URL.Path][m]++
+	}))
+	defer srv.Close()
+	var es []Endpoint
+	for i := range endpoints {
+		es = append(es, Endpoint{URL: srv.URL + "/" + strconv.Itoa(i)})
+	}
+	c, err := dial(t.Context(), plan{conns: 4, events: 1, endpoints: es})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for _, rate := range []float64{0, 1000} {
+		clear(got)
+		s, err := c.drive(t.Context(), load{run: 5, epoch: time.Now(), lasts: 20 * time.Second, rate: rate, limit: 20})
+		if err != nil || s.events != 60 {
+			t.Fatalf("%d events, %v", s.events, err)
+		}
+		for i := range endpoints {
+			marks := got["/"+strconv.Itoa(i)]
+			for seq := range uint64(20) {
+				if n := marks[mark{run: 5 + uint64(i), seq: seq}]; n != 1 {
+					t.Errorf("rate %v: endpoint %d got event %d %d times", rate, i, seq, n)
+				}
+			}
+		}
+	}
+	if _, err := dial(t.Context(), plan{events: 1, endpoints: []Endpoint{es[0], {URL: "http://127.0.0.1:1/"}}}); err == nil {
+		t.Error("endpoints on two servers share connections")
+	}
+}
+
 func TestClosedLoopKeepsLimit(t *testing.T) {
 	c := serve(t, func(http.ResponseWriter, *http.Request) {})
 	s, err := c.drive(t.Context(), load{epoch: time.Now(), lasts: 20 * time.Second, limit: 100})
@@ -171,7 +227,7 @@ func TestClosedLoopKeepsLimit(t *testing.T) {
 func TestGate(t *testing.T) {
 	var got atomic.Int64
 	c := serve(t, func(http.ResponseWriter, *http.Request) { got.Add(1) })
-	gate := make(chan struct{}, 10)
+	gate := newGate(10)
 	s, err := c.drive(t.Context(), load{epoch: time.Now(), lasts: 150 * time.Millisecond, limit: 1 << 40, gate: gate})
 	if err != nil || s.events != 10 || got.Load() != 10 {
 		t.Errorf("%d events, the server got %d: %v", s.events, got.Load(), err)

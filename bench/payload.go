@@ -19,7 +19,16 @@ const (
 	// markWidth is run, sequence number and time, with a dash between.
 	markWidth = runDigits + 1 + seqDigits + 1 + sentWidth
 	markKey   = `"mark":"`
+
+	// kindPrefix and kindDigits make an event type: see [eventType].
+	kindPrefix = "Contoso.Orders.Kind"
+	kindDigits = 5
 )
+
+// eventType is the type of the events of a kind.
+func eventType(kind uint64) string {
+	return fmt.Sprintf("%s%0*d", kindPrefix, kindDigits, kind)
+}
 
 // mark is what an event tells about itself.
 type mark struct {
@@ -74,7 +83,7 @@ func getDigits(b []byte) (v uint64, ok bool) {
 // a business object with nested values, filled up with text.
 func eventJSON() []byte {
 	id := strings.Repeat("0", runDigits) + "-" + strings.Repeat("0", seqDigits)
-	head := `{"specversion":"1.0","type":"Contoso.Orders.Placed","source":"/contoso/orders",` +
+	head := `{"specversion":"1.0","type":"` + eventType(0) + `","source":"/contoso/orders",` +
 		`"id":"` + id + `","time":"2026-01-02T03:04:05.678Z","subject":"orders/europe/4711",` +
 		`"datacontenttype":"application/json","data":{` + markKey + strings.Repeat("0", markWidth) + `",` +
 		`"tenant":"t-00007","order":4711,"customer":{"name":"Ada Lovelace","country":"GB","vip":true},"items":[` +
@@ -92,6 +101,7 @@ type request struct {
 	wire  []byte
 	ids   []int // offset of each event's id
 	marks []int // offset of each event's mark
+	kinds []int // offset of the digits of each event's type
 }
 
 // newRequest builds a POST of n events: one alone in structured mode, more as a
@@ -104,6 +114,7 @@ func newRequest(e Endpoint, n int) (*request, error) {
 	event := eventJSON()
 	idAt := strings.Index(string(event), `"id":"`) + len(`"id":"`)
 	markAt := strings.Index(string(event), markKey) + len(markKey)
+	kindAt := strings.Index(string(event), kindPrefix) + len(kindPrefix)
 
 	contentType, size := "application/cloudevents+json; charset=utf-8", len(event)
 	if n > 1 {
@@ -126,6 +137,7 @@ func newRequest(e Endpoint, n int) (*request, error) {
 		}
 		r.ids = append(r.ids, len(r.wire)+idAt)
 		r.marks = append(r.marks, len(r.wire)+markAt)
+		r.kinds = append(r.kinds, len(r.wire)+kindAt)
 		r.wire = append(r.wire, event...)
 	}
 	if n > 1 {
@@ -140,6 +152,13 @@ func (r *request) stamp(m mark) {
 		putID(r.wire[r.ids[i]:], m)
 		putMark(r.wire[r.marks[i]:], m)
 		m.seq++
+	}
+}
+
+// setKind makes the events of r of a kind.
+func (r *request) setKind(kind uint64) {
+	for _, at := range r.kinds {
+		putDigits(r.wire[at:at+kindDigits], kind)
 	}
 }
 

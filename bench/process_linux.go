@@ -61,6 +61,15 @@ func memory(pid int) (now, peak int64, err error) {
 	return now, peak, err
 }
 
+// forgetPeak makes the most memory that a process has had what it has now.
+func forgetPeak(pid int) error {
+	const resetPeak = "5" // see proc_pid_clear_refs(5)
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte(resetPeak), 0); err != nil {
+		return fmt.Errorf("forget the most memory in use: %w", err)
+	}
+	return nil
+}
+
 // inMemory reports whether a folder is on a file system without a disk, where
 // a sync costs nothing.
 func inMemory(dir string) bool {

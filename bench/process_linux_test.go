@@ -2,6 +2,8 @@ package bench
 
 import (
 	"os"
+	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -29,6 +31,29 @@ func TestProcess(t *testing.T) {
 	}
 	if _, _, err := memory(1 << 30); err == nil {
 		t.Error("a process that is not there has memory")
+	}
+}
+
+func TestForgetPeak(t *testing.T) {
+	const used = 64 << 20
+	block := make([]byte, used)
+	for i := 0; i < used; i += 4096 {
+		block[i] = 1
+	}
+	runtime.KeepAlive(block)
+	_, before, err := memory(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	debug.FreeOSMemory()
+	if err := forgetPeak(os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	if _, after, err := memory(os.Getpid()); err != nil || after > before-used/2 {
+		t.Errorf("the peak was %d and is %d, %v", before, after, err)
+	}
+	if forgetPeak(1<<30) == nil {
+		t.Error("a process that is not there forgets")
 	}
 }
 

@@ -3,47 +3,53 @@ package bench
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// maxTally is the number of events a slice can have.
-	maxTally = 1 << 20
 	// maxDelivery bounds one delivery's body, in bytes.
 	maxDelivery = 16 << 20
-	// drainTimeout is how long a slice's events may take to arrive after the
-	// last was published.
-	drainTimeout = 10 * time.Second
+	hookPath    = "/hook/"
 )
 
-// receiver is the webhook that Intertie and the forwarder deliver to. It agrees
-// to the CloudEvents validation handshake and answers every delivery 200.
+// receiver is the server of all webhooks of a run. They agree to the
+// CloudEvents validation handshake whatever they do with deliveries.
 type receiver struct {
-	url   string
+	base  string
 	epoch time.Time
 	srv   *http.Server
 	done  chan struct{} // closed when Serve has returned
 	bufs  sync.Pool
-	tally atomic.Pointer[tally]
+
+	mu    sync.Mutex // held to add a hook
+	hooks atomic.Pointer[[]*hook]
 }
 
-// tally counts the events of one slice.
-type tally struct {
-	run  uint64
-	gate chan struct{} // see load.gate
-	// took is the time from sent to received in nanoseconds by sequence
-	// number, 0 for what has not arrived.
-	took     []atomic.Int64
-	count    atomic.Uint64
-	repeats  atomic.Uint64
-	lastSeen atomic.Int64 // nanoseconds since the epoch
+// hook is one webhook. It answers deliveries 200 until told otherwise, and
+// shows what arrives to its account.
+type hook struct {
+	url     string
+	number  int
+	conduct atomic.Pointer[conduct]
+	account atomic.Pointer[account] // nil: nobody counts
+
+	// taken and refused count requests, under those that are being served.
+	taken, refused, under atomic.Int64
+}
+
+// conduct is how a hook behaves for a while.
+type conduct struct {
+	manner manner
+	over   chan struct{} // closed when it behaves in another way
 }
 
 func newReceiver(epoch time.Time) (*receiver, error) {
@@ -51,8 +57,9 @@ func newReceiver(epoch time.Time) (*receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the receiver: %w", err)
 	}
-	r := &receiver{url: "http://" + ln.Addr().String() + "/events", epoch: epoch, done: make(chan struct{})}
+	r := &receiver{base: "http://" + ln.Addr().String(), epoch: epoch, done: make(chan struct{})}
 	r.bufs.New = func() any { return new(bytes.Buffer) }
+	r.hooks.Store(new([]*hook))
 	r.srv = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(r.done)
@@ -61,23 +68,57 @@ func newReceiver(epoch time.Time) (*receiver, error) {
 	return r, nil
 }
 
+// ease makes all hooks take what comes.
+func (r *receiver) ease() {
+	for _, h := range *r.hooks.Load() {
+		h.behave(take)
+	}
+}
+
 func (r *receiver) close() {
+	r.ease()
 	_ = r.srv.Close()
 	<-r.done
 }
 
+// hook adds a webhook.
+func (r *receiver) hook() *hook {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hooks := *r.hooks.Load()
+	h := &hook{number: len(hooks), url: r.base + hookPath + strconv.Itoa(len(hooks))}
+	h.conduct.Store(&conduct{manner: take, over: make(chan struct{})})
+	hooks = append(slices.Clip(hooks), h)
+	r.hooks.Store(&hooks)
+	return h
+}
+
+func (r *receiver) find(path string) *hook {
+	digits, ok := strings.CutPrefix(path, hookPath)
+	n, err := strconv.Atoi(digits)
+	if hooks := *r.hooks.Load(); ok && err == nil && n >= 0 && n < len(hooks) {
+		return hooks[n]
+	}
+	return nil
+}
+
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	switch req.Method {
-	case http.MethodOptions:
+	h := r.find(req.URL.Path)
+	switch {
+	case h == nil:
+		w.WriteHeader(http.StatusNotFound)
+		return
+	case req.Method == http.MethodOptions:
 		w.Header().Set("WebHook-Allowed-Origin", "*")
 		w.Header().Set("WebHook-Allowed-Rate", "*")
 		w.Header().Set("Allow", "POST, OPTIONS")
 		return
-	case http.MethodPost:
-	default:
+	case req.Method != http.MethodPost:
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
+	h.under.Add(1)
+	defer h.under.Add(-1)
 	buf := r.bufs.Get().(*bytes.Buffer)
 	defer r.bufs.Put(buf)
 	buf.Reset()
@@ -85,75 +126,49 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	r.count(buf.Bytes())
+	c := h.conduct.Load()
+	if !c.manner(w, req, c.over) {
+		h.refused.Add(1)
+		return
+	}
+	h.taken.Add(1)
+	h.count(buf.Bytes(), int64(time.Since(r.epoch)))
 }
 
 // count books every event in a delivery, be it one object or an array.
-func (r *receiver) count(body []byte) {
-	t := r.tally.Load()
-	now := int64(time.Since(r.epoch))
-	for t != nil {
+func (h *hook) count(body []byte, now int64) {
+	a := h.account.Load()
+	for a != nil {
 		at := bytes.Index(body, []byte(markKey))
 		if at < 0 {
 			return
 		}
 		body = body[at+len(markKey):]
-		if m, ok := getMark(body); ok && m.run == t.run && m.seq < uint64(len(t.took)) {
-			t.book(m, now)
+		if m, ok := getMark(body); ok {
+			(*a).book(h.number, m, now)
 		}
 	}
 }
 
-func (t *tally) book(m mark, now int64) {
-	if !t.took[m.seq].CompareAndSwap(0, max(now-m.sent, 1)) {
-		t.repeats.Add(1)
-		return
-	}
-	for last := t.lastSeen.Load(); now > last && !t.lastSeen.CompareAndSwap(last, now); last = t.lastSeen.Load() {
-	}
-	t.count.Add(1)
-	select {
-	case <-t.gate:
-	default:
-	}
+// report makes a the hook's account.
+func (h *hook) report(a account) { h.account.Store(&a) }
+
+// behave changes what the hook does with deliveries, also with those that linger
+// in what it did before.
+func (h *hook) behave(m manner) {
+	close(h.conduct.Swap(&conduct{manner: m, over: make(chan struct{})}).over)
 }
 
-// begin starts counting a slice; what arrives late from another is ignored.
-func (r *receiver) begin(run uint64, gate chan struct{}) *tally {
-	t := &tally{run: run, gate: gate, took: make([]atomic.Int64, maxTally)}
-	r.tally.Store(t)
-	return t
-}
-
-// errMissing is the cause when events did not arrive.
-var errMissing = errors.New("events were published and did not arrive")
-
-// wait returns when n events have arrived, and errMissing when they have not
-// after the given time.
-func (t *tally) wait(ctx context.Context, n uint64, drain time.Duration) error {
-	late := time.NewTimer(drain)
-	defer late.Stop()
+// idle waits until the hook serves no request.
+func (h *hook) idle(ctx context.Context) error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for t.count.Load() < n {
+	for h.under.Load() > 0 {
 		select {
 		case <-tick.C:
-		case <-late.C:
-			return fmt.Errorf("%w: %d of %d are missing after %v", errMissing, n-t.count.Load(), n, drain)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	return nil
-}
-
-// latencies returns the time each of the first n events took.
-func (t *tally) latencies(n uint64) []time.Duration {
-	ds := make([]time.Duration, 0, n)
-	for i := range t.took[:n] {
-		if d := t.took[i].Load(); d > 0 {
-			ds = append(ds, time.Duration(d))
-		}
-	}
-	return ds
 }

@@ -27,12 +27,13 @@ func TestReceiver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.close()
+	other, h := r.hook(), r.hook()
 	tr := &http.Transport{}
 	defer tr.CloseIdleConnections()
 	c := &http.Client{Transport: tr}
 	send := func(method string, b []byte) (status int, allowed string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), method, r.url, bytes.NewReader(b))
+		req, err := http.NewRequestWithContext(t.Context(), method, h.url, bytes.NewReader(b))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,21 +50,25 @@ func TestReceiver(t *testing.T) {
 	}
 	send(http.MethodPost, body(mark{run: 1})) // nobody counts yet
 
-	gate := make(chan struct{}, 5)
-	for range 5 {
-		gate <- struct{}{}
+	gate := newGate(5)
+	if !gate.enter(t.Context(), 5) {
+		t.Fatal("an empty gate is full")
 	}
-	tally := r.begin(2, gate)
+	tally := newTally(2, 100, gate)
+	h.report(tally)
 	send(http.MethodPost, body(mark{run: 2, seq: 0}, mark{run: 2, seq: 1}))
 	send(http.MethodPost, body(mark{run: 2, seq: 1})) // a repeat
 	send(http.MethodPost, body(mark{run: 1, seq: 2})) // late, from another slice
-	send(http.MethodPost, body(mark{run: 2, seq: maxTally}))
+	send(http.MethodPost, body(mark{run: 2, seq: 100}))
 	send(http.MethodPost, []byte(`{"`+markKey))
 	if n, again := tally.count.Load(), tally.repeats.Load(); n != 2 || again != 1 {
 		t.Errorf("%d events and %d repeats; want 2 and 1", n, again)
 	}
-	if len(gate) != 3 {
-		t.Errorf("%d tokens left in the gate, want 3", len(gate))
+	if under := gate.under.Load(); under != 3 {
+		t.Errorf("%d left in the gate, want 3", under)
+	}
+	if h.taken.Load() != 6 || other.taken.Load() != 0 {
+		t.Errorf("the hook took %d deliveries, another one %d", h.taken.Load(), other.taken.Load())
 	}
 	if status, _ := send(http.MethodGet, nil); status != http.StatusMethodNotAllowed {
 		t.Errorf("GET is answered %d", status)

@@ -37,6 +37,8 @@ type Result struct {
 	// Want is the goal for Ratio, or for Value where there is no ratio.
 	Want   *float64 `json:"want"`
 	Better Better   `json:"better"`
+	// Note says what bounds the figure, or what else has to be known of it.
+	Note string `json:"note,omitempty"`
 }
 
 // Judged reports whether r has a goal and a figure to hold against it.
@@ -91,6 +93,12 @@ func WriteTable(w io.Writer, results []Result) error {
 		row(r.Metric, number(r.Value), number(r.Baseline), r.Unit, number(r.Ratio), r.goal(), verdict)
 	}
 	_ = tw.Flush()
+	for i, r := range slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Note == "" }) {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s: %s\n", r.Metric, r.Note)
+	}
 	for line := range bytes.Lines(b.Bytes()) {
 		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(line, " \n")); err != nil {
 			return err

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,6 +77,26 @@ func TestMet(t *testing.T) {
 		if tt.r.Judged() != tt.judged || tt.r.Met() != tt.met {
 			t.Errorf("%+v: judged %v, met %v", tt.r, tt.r.Judged(), tt.r.Met())
 		}
+	}
+}
+
+func TestNotesFollowTheTable(t *testing.T) {
+	var b bytes.Buffer
+	rs := []Result{
+		{Metric: "a", Unit: "s", Better: Lower, Value: new(1.0), Note: "bounded by the endpoint"},
+		{Metric: "b", Unit: "s", Better: Lower, Value: new(2.0)},
+		{Metric: "c", Unit: "s", Better: Lower, Value: new(3.0), Note: "100 % sure"},
+	}
+	if err := WriteTable(&b, rs); err != nil {
+		t.Fatal(err)
+	}
+	_, notes, _ := strings.Cut(b.String(), "\n\n")
+	if diff := cmp.Diff("a: bounded by the endpoint\nc: 100 % sure\n", notes); diff != "" {
+		t.Error(diff)
+	}
+	b.Reset()
+	if err := WriteJSON(&b, rs[:1]); err != nil || !strings.Contains(b.String(), `"note": "bounded by the endpoint"`) {
+		t.Errorf("no note in %s, %v", b.String(), err)
 	}
 }
 

@@ -3,15 +3,17 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"time"
 )
 
 const (
 	// inFlight bounds the events that are published and not delivered while
-	// throughput from publish to delivery is measured: more than enough to
-	// keep every stage busy, little enough that what is measured is a steady
-	// flow and not a growing queue.
-	inFlight = 4096
+	// throughput from publish to delivery is measured, and requestsInFlight the
+	// requests that they come in when those are large.
+	inFlight         = 4096
+	requestsInFlight = 16
 	// warmUp is how long each side runs before anything counts.
 	warmUp = 150 * time.Millisecond
 	// settleMost bounds the wait between slices for a side to come to rest.
@@ -20,39 +22,48 @@ const (
 
 // sample is what one slice came to.
 type sample struct {
-	rate      float64 // events a second: answered, or delivered if they go through
-	events    uint64
-	repeats   uint64        // deliveries of an event that had arrived already
-	cpu       time.Duration // of the server, 0 where it is not known
-	published []time.Duration
-	received  []time.Duration
+	rate    float64 // events a second: answered, or delivered if they go through
+	events  uint64
+	repeats uint64 // deliveries of an event that had arrived already
+	// deliveries is the number of requests that the events arrived in, 0 if
+	// they do not arrive.
+	deliveries int64
+	cpu        time.Duration // of the server, 0 where it is not known
+	cores      float64       // that server, load generator and webhooks used; 0 is not known
+	published  []time.Duration
+	received   []time.Duration
 }
 
 // slice puts one load on one side, waits until everything has arrived and the
 // server is at rest, and tells what it came to. rate is in requests a second; 0
 // is as many as possible.
 func (l *lab) slice(ctx context.Context, s *side, lasts time.Duration, rate float64) (sample, error) {
-	l.runs++
-	ld := load{run: l.runs, epoch: l.epoch, lasts: lasts, rate: rate, limit: maxTally}
-	if s.through && rate == 0 {
-		ld.gate = make(chan struct{}, inFlight)
+	ld := load{run: l.newRuns(1), epoch: l.epoch, lasts: lasts, rate: rate, limit: maxTally}
+	if s.arrives != nil && rate == 0 {
+		ld.gate = newGate(max(inFlight, requestsInFlight*int64(s.c.reqs[0][0].events()))) //nolint:gosec // some thousand
 	}
 	var t *tally
-	if s.through {
-		t = l.recv.begin(ld.run, ld.gate)
+	if s.arrives != nil {
+		t = newTally(ld.run, maxTally, ld.gate)
+		s.arrives.report(t)
 	} else {
 		ld.limit = 1 << 40 // nobody counts them
 	}
+	var taken int64
+	if t != nil {
+		taken = s.arrives.taken.Load()
+	}
+	m := newMeter(s.proc.pid())
 	before, cpuErr := cpuTime(s.proc.pid())
 	got, err := s.c.drive(ctx, ld)
 	if err != nil {
-		return sample{}, s.check(err)
+		return sample{}, s.check(ctx, err)
 	}
 	out := sample{events: got.events, published: got.latencies}
 	elapsed := got.elapsed
-	if s.through {
+	if t != nil {
 		if err := t.wait(ctx, got.events, l.o.drain); err != nil {
-			return sample{}, s.check(err)
+			return sample{}, s.check(ctx, err)
 		}
 		elapsed = time.Duration(t.lastSeen.Load()) - got.start.Sub(l.epoch)
 		if rate > 0 {
@@ -60,15 +71,18 @@ func (l *lab) slice(ctx context.Context, s *side, lasts time.Duration, rate floa
 		}
 	}
 	out.rate = float64(out.events) / elapsed.Seconds()
+	if server, self, ok := m.read(); ok {
+		out.cores = server + self
+	}
 	after := settle(ctx, s.proc.pid())
 	if cpuErr == nil {
 		out.cpu = after - before
 	}
 	if t != nil {
-		out.repeats = t.repeats.Load()
+		out.repeats, out.deliveries = t.repeats.Load(), s.arrives.taken.Load()-taken
 	}
 	if out.events == 0 {
-		return sample{}, s.check(errors.New("not one request was answered within a slice"))
+		return sample{}, s.check(ctx, errors.New("not one request was answered within a slice"))
 	}
 	return out, nil
 }
@@ -154,9 +168,9 @@ func (p pairs) compare(metric, unit string, better Better, want *float64, f func
 	return compare(metric, unit, better, want, each(p.base, f), each(p.own, f))
 }
 
-// rate is the throughput in events a second.
-func (p pairs) rate(metric string) Result {
-	return p.compare(metric, "events/s", Higher, new(0.5), func(s sample) float64 { return s.rate })
+// rate is the throughput in events a second, with a goal for the ratio.
+func (p pairs) rate(metric string, want float64) Result {
+	return p.compare(metric, "events/s", Higher, new(want), func(s sample) float64 { return s.rate })
 }
 
 // slower returns the throughput of the slower side, in events a second.
@@ -182,4 +196,10 @@ func (p pairs) cpu(metric string) Result {
 		r.Value, r.Baseline, r.Ratio = new(own), new(base), new(own/base)
 	}
 	return r
+}
+
+// cores says how much of the machine was used while Intertie was under load.
+func (p pairs) cores() string {
+	used := median(each(p.own, func(s sample) float64 { return s.cores }))
+	return fmt.Sprintf("server, load generator and webhooks used %.2f of %d cores", used, runtime.NumCPU())
 }
