@@ -12,7 +12,7 @@ type Assignment struct {
 	Scope         string // ARM id of the resource, group or subscription; "/" is everything
 	RoleID        string // GUID or ARM id of the role
 	PrincipalID   string // object id
-	PrincipalType string // User, Group, ServicePrincipal …; not looked at for decisions
+	PrincipalType string // User, Group, ServicePrincipal …
 }
 
 // Authorizer decides by role assignments, as Azure RBAC does without deny
@@ -26,6 +26,11 @@ type Assignment struct {
 //     another may give.
 //   - '*' in a pattern stands for any characters, '/' included. Letter case does
 //     not count in actions, scopes, or ids.
+//   - A principal also has what the groups it is in have. Only an assignment to
+//     a Group counts for a group: an issuer that names a program's id as a group
+//     gives nobody the rights of that program.
+//   - A custom role counts only where it may be assigned: an assignment outside
+//     of its scopes gives nothing.
 //
 // Whatever is not given is denied: the zero Authorizer denies everything, and
 // an assignment of an unknown role gives nothing.
@@ -51,7 +56,8 @@ type held struct {
 // given is a role together with what gave it.
 type given struct {
 	*compiledRole
-	by Assignment
+	by      Assignment
+	toGroup bool // the assignment is to a Group
 }
 
 // Grant is why something is allowed: the assignment that decided, and the name
@@ -77,7 +83,7 @@ func (a *Authorizer) Set(assignments []Assignment, custom []Role) {
 	for _, as := range assignments {
 		role := roles[roleKey(as.RoleID)]
 		scope, ok := scopeKey(as.Scope)
-		if role == nil || as.PrincipalID == "" || !ok {
+		if role == nil || as.PrincipalID == "" || !ok || role.role.Custom && !role.role.AssignableAt(as.Scope) {
 			continue
 		}
 		who := strings.ToLower(as.PrincipalID)
@@ -86,8 +92,9 @@ func (a *Authorizer) Set(assignments []Assignment, custom []Role) {
 			h = &held{byScope: map[string][]given{}}
 			g.principals[who] = h
 		}
-		if !slices.ContainsFunc(h.byScope[scope], func(g given) bool { return g.compiledRole == role }) {
-			h.byScope[scope] = append(h.byScope[scope], given{role, as})
+		next := given{compiledRole: role, by: as, toGroup: strings.EqualFold(as.PrincipalType, PrincipalGroup)}
+		if !slices.ContainsFunc(h.byScope[scope], func(g given) bool { return g.compiledRole == role && g.toGroup == next.toGroup }) {
+			h.byScope[scope] = append(h.byScope[scope], next)
 		}
 	}
 	for _, h := range g.principals {
@@ -99,19 +106,20 @@ func (a *Authorizer) Set(assignments []Assignment, custom []Role) {
 	a.current.Store(g)
 }
 
-// Allowed reports whether principal may carry out a management action at
-// scope.
-func (a *Authorizer) Allowed(principal, action, scope string) bool {
-	_, ok := a.Decide(principal, action, scope)
+// Allowed reports whether principal, being in groups, may carry out a management
+// action at scope.
+func (a *Authorizer) Allowed(principal, action, scope string, groups ...string) bool {
+	_, ok := a.Decide(principal, action, scope, groups...)
 	return ok
 }
 
 // Decide is [Authorizer.Allowed] that also tells why. Where several assignments
-// allow the action, it names one at the widest scope.
-func (a *Authorizer) Decide(principal, action, scope string) (Grant, bool) {
+// allow the action, it names one at the widest scope, the principal's own before
+// those of its groups.
+func (a *Authorizer) Decide(principal, action, scope string, groups ...string) (Grant, bool) {
 	act := strings.ToLower(action)
 	var decided given
-	if act == "" || !a.held(principal).any(scope, func(g given) bool {
+	if act == "" || !a.any(principal, groups, scope, func(g given) bool {
 		decided = g
 		return g.control.allows(act)
 	}) {
@@ -120,23 +128,30 @@ func (a *Authorizer) Decide(principal, action, scope string) (Grant, bool) {
 	return Grant{Assignment: decided.by, Role: decided.role.Name}, true
 }
 
-// AllowedData reports whether principal may carry out a data action at scope.
-func (a *Authorizer) AllowedData(principal, action, scope string) bool {
+// AllowedData reports whether principal, being in groups, may carry out a data
+// action at scope.
+func (a *Authorizer) AllowedData(principal, action, scope string, groups ...string) bool {
 	act := strings.ToLower(action)
-	return act != "" && a.held(principal).any(scope, func(g given) bool {
+	return act != "" && a.any(principal, groups, scope, func(g given) bool {
 		return g.data.allows(act)
 	})
 }
 
-// AnyAt reports whether principal has any role at scope, above it, or anywhere
-// below it. It decides which subscriptions a principal gets to see.
-func (a *Authorizer) AnyAt(principal, scope string) bool {
-	h := a.held(principal)
+// AnyAt reports whether principal, being in groups, has any role at scope, above
+// it, or anywhere below it. It decides which subscriptions a principal gets to
+// see.
+func (a *Authorizer) AnyAt(principal, scope string, groups ...string) bool {
+	if a.any(principal, groups, scope, func(given) bool { return true }) || a.held(principal).below(scope, false) {
+		return true
+	}
+	return slices.ContainsFunc(groups, func(g string) bool { return a.held(g).below(scope, true) })
+}
+
+// below reports whether there is an assignment below a scope, to a group if
+// asGroup is set.
+func (h *held) below(scope string, asGroup bool) bool {
 	if h == nil {
 		return false
-	}
-	if h.any(scope, func(given) bool { return true }) {
-		return true
 	}
 	key, ok := scopeKey(scope)
 	if !ok {
@@ -147,14 +162,20 @@ func (a *Authorizer) AnyAt(principal, scope string) bool {
 		below = "/"
 	}
 	i, _ := slices.BinarySearch(h.scopes, below)
-	return i < len(h.scopes) && strings.HasPrefix(h.scopes[i], below)
+	for ; i < len(h.scopes) && strings.HasPrefix(h.scopes[i], below); i++ {
+		if !asGroup || slices.ContainsFunc(h.byScope[h.scopes[i]], func(g given) bool { return g.toGroup }) {
+			return true
+		}
+	}
+	return false
 }
 
-// RolesAt returns the roles principal has at scope, inherited ones included,
-// from the root down. Several assignments of one role count once.
-func (a *Authorizer) RolesAt(principal, scope string) []Role {
+// RolesAt returns the roles that principal, being in groups, has at scope,
+// inherited ones included, from the root down. Several assignments of one role
+// count once.
+func (a *Authorizer) RolesAt(principal, scope string, groups ...string) []Role {
 	var seen []*compiledRole
-	a.held(principal).any(scope, func(g given) bool {
+	a.any(principal, groups, scope, func(g given) bool {
 		if !slices.Contains(seen, g.compiledRole) {
 			seen = append(seen, g.compiledRole)
 		}
@@ -165,6 +186,20 @@ func (a *Authorizer) RolesAt(principal, scope string) []Role {
 		out[i] = r.role.clone()
 	}
 	return out
+}
+
+// any asks f for what the principal has at scope and its ancestors, and then for
+// what its groups have, until it says yes.
+func (a *Authorizer) any(principal string, groups []string, scope string, f func(given) bool) bool {
+	if a.held(principal).any(scope, f) {
+		return true
+	}
+	for _, group := range groups {
+		if a.held(group).any(scope, func(g given) bool { return g.toGroup && f(g) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *Authorizer) held(principal string) *held {

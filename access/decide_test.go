@@ -20,14 +20,14 @@ const (
 
 func TestAuthorizer(t *testing.T) {
 	custom := []Role{
-		{ID: "AAAAAAAA-0000-4000-8000-000000000001", Name: "No keys", Custom: true, Permissions: []Permission{{
+		{ID: "AAAAAAAA-0000-4000-8000-000000000001", Name: "No keys", Custom: true, AssignableScopes: []string{strings.ToUpper(rg1) + "/"}, Permissions: []Permission{{
 			Actions:    []string{"Microsoft.EventGrid/*"},
 			NotActions: []string{"*/listKeys/action"},
 		}}},
-		{ID: "aaaaaaaa-0000-4000-8000-000000000002", Name: "Keys only", Custom: true, Permissions: []Permission{{
+		{ID: "aaaaaaaa-0000-4000-8000-000000000002", Name: "Keys only", Custom: true, AssignableScopes: []string{sub2, rg1}, Permissions: []Permission{{
 			Actions: []string{"Microsoft.EventGrid/topics/listKeys/action"},
 		}}},
-		{ID: RoleReader, Name: "Fake reader", Custom: true, Permissions: []Permission{{Actions: []string{"*"}}}},
+		{ID: RoleReader, Name: "Fake reader", Custom: true, AssignableScopes: []string{"/"}, Permissions: []Permission{{Actions: []string{"*"}}}},
 	}
 	var a Authorizer
 	if a.Allowed("root-owner", "x/read", "/") || a.AnyAt("root-owner", "/") {

@@ -45,7 +45,13 @@ type ServicePrincipal struct {
 	Created       time.Time
 	// Pending is true while only the application exists: a Graph client makes
 	// it first and the principal second. A pending principal cannot sign in.
-	Pending      bool
+	Pending bool
+	// Disabled keeps it from signing in and ends its tokens until it is enabled
+	// again; its roles stay.
+	Disabled bool `json:",omitempty"`
+	// Owners are the object ids of those who answer for the application. They
+	// get no rights by it.
+	Owners       []string `json:",omitempty"`
 	Secrets      []Secret
 	Certificates []Certificate
 	// Revision is what the directory knew when it handed this value out, 0 for
@@ -63,8 +69,12 @@ func NewServicePrincipal(tenant, displayName string, now time.Time) ServicePrinc
 	}
 }
 
+// MaySignIn reports whether p may get tokens and use those it has.
+func (p ServicePrincipal) MaySignIn() bool { return !p.Pending && !p.Disabled }
+
 // Clone returns a copy that shares no slice with p.
 func (p ServicePrincipal) Clone() ServicePrincipal {
+	p.Owners = append([]string(nil), p.Owners...)
 	p.Secrets = append([]Secret(nil), p.Secrets...)
 	p.Certificates = append([]Certificate(nil), p.Certificates...)
 	return p

@@ -1,6 +1,9 @@
 package access
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Permission is one set of rights. Patterns may hold wildcards; see
 // [Authorizer] for their meaning.
@@ -18,6 +21,30 @@ type Role struct {
 	Custom           bool     // defined by a user; built-in roles cannot be changed
 	AssignableScopes []string // where it may be assigned: there and below
 }
+
+// AssignableAt reports whether the role may be assigned at scope: at one of its
+// assignable scopes or below.
+func (r Role) AssignableAt(scope string) bool {
+	return slices.ContainsFunc(r.AssignableScopes, func(s string) bool { return ScopeWithin(scope, s) })
+}
+
+// ScopeWithin reports whether scope is outer or lies below it, by whole segments
+// of the path and in any letter case. An empty scope lies nowhere.
+func ScopeWithin(scope, outer string) bool {
+	a, ok := scopeKey(scope)
+	b, ok2 := scopeKey(outer)
+	if !ok || !ok2 {
+		return false
+	}
+	return b == "/" || a == b || strings.HasPrefix(a, b+"/")
+}
+
+// Types of principals that roles are assigned to.
+const (
+	PrincipalUser    = "User"
+	PrincipalGroup   = "Group"
+	PrincipalProgram = "ServicePrincipal"
+)
 
 // The built-in roles, by the GUIDs they have in Azure.
 const (

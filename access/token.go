@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,14 +20,20 @@ import (
 )
 
 // What can be wrong with a bearer token. Errors of [Tokens.Verify] match
-// exactly one of them by [errors.Is]. All are a 401; ErrTokenExpired is the
-// one a client heals by itself.
+// exactly one of them by [errors.Is]. All but ErrIssuerDown are a 401;
+// ErrTokenExpired is the one a client heals by itself.
 var (
 	ErrTokenMalformed = errors.New("malformed token")
 	ErrTokenSignature = errors.New("token was not signed by this server")
 	ErrTokenExpired   = errors.New("expired token")
 	ErrTokenEarly     = errors.New("token is not valid yet")
 	ErrTokenAudience  = errors.New("token is for another audience")
+	ErrTokenRevoked   = errors.New("token belongs to a principal that may not sign in any more")
+	// ErrTokenIssuer is a token of an issuer that nobody here has heard of, and
+	// ErrIssuerDown one that cannot be checked now: its issuer does not tell its
+	// keys. The latter heals without the client.
+	ErrTokenIssuer = errors.New("token is from an issuer that is not accepted")
+	ErrIssuerDown  = errors.New("issuer of the token cannot be asked for its keys")
 )
 
 const (
@@ -51,9 +58,22 @@ type Subject struct {
 	Role string
 }
 
+// Principals finds principals of this server by object id, in any letter case.
+type Principals interface {
+	ByObjectID(objectID string) (ServicePrincipal, bool)
+}
+
+// Issuers verifies tokens that others issued.
+type Issuers interface {
+	// Verify is [Tokens.Verify] for a token of another issuer. One of an issuer
+	// that it does not know is [ErrTokenIssuer].
+	Verify(token string, audiences []string) (Claims, error)
+}
+
 // Claims is what a verified token says.
 type Claims struct {
 	Subject
+	Groups   []string // object ids of the groups the subject is in; only issuers elsewhere name any
 	Audience string
 	Issuer   string
 	ID       string // unique token identifier
@@ -88,6 +108,14 @@ func (c Claims) Map() map[string]string {
 type TokenOptions struct {
 	Lifetime time.Duration    // of issued tokens; default 1 h
 	Now      func() time.Time // default time.Now
+	// Directory holds the principals that tokens are issued to; a token of one
+	// that may not sign in any more is refused, and one of another issuer that
+	// names a principal found here as well. nil: principals last as long as their
+	// tokens. See [Tokens.Forget].
+	Directory Principals
+	// External verifies tokens that this server did not issue; nil: there are
+	// none.
+	External Issuers
 	// CacheSize bounds how many verified tokens are remembered; default 4096,
 	// about 2 MiB when full. Negative: none, every call checks the signature.
 	CacheSize int
@@ -237,14 +265,18 @@ func (t *Tokens) Issue(s Subject, audience, issuer string, now time.Time) (token
 	return token, t.opts.Lifetime, nil
 }
 
-// Verify checks that this server issued token, that it is valid now, and that
-// it is made out to one of audiences. Errors match one of the ErrToken values
-// and never repeat the token.
+// Verify checks that this server or one of [TokenOptions.External] issued token,
+// that it is valid now, and that it is made out to one of audiences. Errors match
+// one of the ErrToken values and never repeat the token.
 //
-// The issuer is not compared: it follows the host name the client used, and
-// the signature says who issued the token.
+// The key id says who is asked first, so other issuers cost our own tokens
+// nothing. Of our own ones the issuer is not compared: it follows the host name
+// the client used, and the signature says who issued the token.
 func (t *Tokens) Verify(token string, audiences []string) (Claims, error) {
-	c, err := t.authentic(token)
+	c, foreign, err := t.authentic(token)
+	if foreign {
+		return t.external(token, audiences, err)
+	}
 	if err != nil {
 		return Claims{}, err
 	}
@@ -261,40 +293,81 @@ func (t *Tokens) Verify(token string, audiences []string) (Claims, error) {
 	return c, nil
 }
 
+// external verifies a token that is not ours; ours is the error if nobody else
+// knows it either.
+//
+// Another issuer speaks for its own principals only. If it names one of this
+// server's, as the subject or as a group, it would give away rights that were
+// assigned to somebody it does not know.
+func (t *Tokens) external(token string, audiences []string, ours error) (Claims, error) {
+	if t.opts.External == nil {
+		return Claims{}, ours
+	}
+	c, err := t.opts.External.Verify(token, audiences)
+	switch {
+	case errors.Is(err, ErrTokenIssuer):
+		return Claims{}, ours
+	case err != nil:
+		return Claims{}, err
+	case t.opts.Directory == nil:
+		return c, nil
+	}
+	if _, known := t.opts.Directory.ByObjectID(c.ObjectID); known {
+		return Claims{}, fmt.Errorf("%w: it names a principal of this server", ErrTokenSignature)
+	}
+	c.Groups = slices.DeleteFunc(slices.Clone(c.Groups), func(g string) bool {
+		_, known := t.opts.Directory.ByObjectID(g)
+		return known
+	})
+	return c, nil
+}
+
+// Forget makes the next use of every token ask the directory again. It is to be
+// called when a principal was deleted or disabled; when it returns, no token of
+// that principal is accepted any more.
+func (t *Tokens) Forget() { t.cache.forget() }
+
 // authentic returns the claims of a token we signed, whatever they say. An RSA
 // check costs far more than a publish has left, so tokens that passed once are
-// remembered; time and audience are judged anew on every call.
-func (t *Tokens) authentic(token string) (Claims, error) {
+// remembered; time and audience are judged anew on every call. foreign is set
+// with an error when somebody else may have issued the token.
+func (t *Tokens) authentic(token string) (c Claims, foreign bool, err error) {
 	if len(token) > maxTokenLength {
-		return Claims{}, fmt.Errorf("%w: longer than %d bytes", ErrTokenMalformed, maxTokenLength)
+		return Claims{}, false, fmt.Errorf("%w: longer than %d bytes", ErrTokenMalformed, maxTokenLength)
 	}
 	id := cacheKey(token)
 	if c, ok := t.cache.get(id); ok {
-		return c, nil
+		return c, false, nil
 	}
+	generation := t.cache.now()
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
-		return Claims{}, fmt.Errorf("%w: not a JWT signed with RS256", ErrTokenMalformed)
+		return Claims{}, true, fmt.Errorf("%w: not a JWT signed with RS256", ErrTokenMalformed)
 	}
 	key := t.public[parsed.Headers[0].KeyID]
 	if key == nil {
-		return Claims{}, fmt.Errorf("%w: unknown key id", ErrTokenSignature)
+		return Claims{}, true, fmt.Errorf("%w: unknown key id", ErrTokenSignature)
 	}
 	var w tokenClaims
 	if err := parsed.Claims(key, &w); err != nil {
 		if errors.Is(err, jose.ErrCryptoFailure) {
-			return Claims{}, ErrTokenSignature
+			return Claims{}, false, ErrTokenSignature
 		}
-		return Claims{}, fmt.Errorf("%w: unreadable claims", ErrTokenMalformed)
+		return Claims{}, false, fmt.Errorf("%w: unreadable claims", ErrTokenMalformed)
 	}
 	if w.Expiry == nil || len(w.Audience) != 1 || w.ObjectID == "" {
-		return Claims{}, fmt.Errorf("%w: exp, aud or oid is missing", ErrTokenMalformed)
+		return Claims{}, false, fmt.Errorf("%w: exp, aud or oid is missing", ErrTokenMalformed)
 	}
-	c := Claims{
+	c = Claims{
 		Subject:  Subject{ObjectID: w.ObjectID, AppID: w.AppID, Tenant: w.Tenant, Name: w.Name},
 		Audience: w.Audience[0], Issuer: w.Issuer, ID: w.UTI,
 		IssuedAt: w.IssuedAt.Time(), Expires: w.Expiry.Time(), notBefore: w.NotBefore.Time(),
 	}
-	t.cache.put(id, c)
-	return c, nil
+	if d := t.opts.Directory; d != nil {
+		if p, ok := d.ByObjectID(c.ObjectID); !ok || !p.MaySignIn() {
+			return Claims{}, false, ErrTokenRevoked
+		}
+	}
+	t.cache.put(id, c, generation)
+	return c, false, nil
 }

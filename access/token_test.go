@@ -273,9 +273,9 @@ func TestClaimsCacheIsBounded(t *testing.T) {
 	const size = 64
 	c := newClaimsCache(size)
 	hot := cacheKey("hot")
-	c.put(hot, Claims{ID: "hot"})
+	c.put(hot, Claims{ID: "hot"}, 0)
 	for i := range 10_000 {
-		c.put(cacheKey(fmt.Sprint(i)), Claims{ID: fmt.Sprint(i)})
+		c.put(cacheKey(fmt.Sprint(i)), Claims{ID: fmt.Sprint(i)}, 0)
 		if v, ok := c.get(hot); !ok || v.ID != "hot" {
 			t.Fatalf("what is asked for all the time was forgotten after %d others", i+1)
 		}
@@ -298,7 +298,7 @@ func TestClaimsCacheConcurrently(t *testing.T) {
 				if v, ok := c.get(cacheKey(name)); ok && v.ID != name {
 					t.Errorf("got %q for %q", v.ID, name)
 				}
-				c.put(cacheKey(name), Claims{ID: name})
+				c.put(cacheKey(name), Claims{ID: name}, 0)
 			}
 		})
 	}

@@ -20,6 +20,7 @@ type claimsCache struct {
 
 	mu         sync.RWMutex // protects the fields below
 	young, old map[[sha256.Size]byte]Claims
+	generation uint64 // grows whenever all is forgotten
 }
 
 // newClaimsCache takes 0 for the default size and a negative size for none.
@@ -49,19 +50,45 @@ func (c *claimsCache) get(id [sha256.Size]byte) (Claims, bool) {
 		return v, true
 	}
 	v, ok = c.old[id]
+	generation := c.generation
 	c.mu.RUnlock()
 	if ok {
-		c.put(id, v)
+		c.put(id, v, generation)
 	}
 	return v, ok
 }
 
-func (c *claimsCache) put(id [sha256.Size]byte, v Claims) {
+// now returns the generation that what is found out from here on belongs to.
+func (c *claimsCache) now() uint64 {
+	if c == nil {
+		return 0
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.generation
+}
+
+func (c *claimsCache) forget() {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.young, c.old = map[[sha256.Size]byte]Claims{}, nil
+	c.generation++
+}
+
+// put does nothing when all was forgotten after generation: v was found out by
+// what does not hold any more.
+func (c *claimsCache) put(id [sha256.Size]byte, v Claims, generation uint64) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation != c.generation {
+		return
+	}
 	if len(c.young) >= c.half {
 		c.old, c.young = c.young, make(map[[sha256.Size]byte]Claims, c.half)
 	}

@@ -82,7 +82,7 @@ func (c Change) ended() (Outcome, bool) {
 		return Success, true
 	}
 	switch provisioningState(c.New) {
-	case "Creating", "Updating", "Deleting", "AwaitingManualAction":
+	case "Creating", "Updating", "Deleting", "AwaitingManualAction", "Accepted", "Running":
 		return "", false
 	case "Failed":
 		// A later change of a resource that failed once is not a failure.

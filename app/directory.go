@@ -43,7 +43,10 @@ func (d *directory) observe(c store.Change) error {
 	defer d.mu.Unlock()
 	if c.Old != nil {
 		if old, ok := d.byObject[strings.ToLower(c.Old.ID.Name())]; ok {
-			delete(d.byApp, strings.ToLower(old.AppID))
+			app := strings.ToLower(old.AppID)
+			if d.byApp[app].ObjectID == old.ObjectID { // else another one stands for the application already
+				delete(d.byApp, app)
+			}
 			delete(d.byObject, strings.ToLower(old.ObjectID))
 		}
 	}
@@ -97,6 +100,27 @@ func (d *directory) Put(ctx context.Context, sp access.ServicePrincipal) error {
 			return access.ErrConflict
 		}
 		r, err := principalResource(old, sp, d.now())
+		if err != nil {
+			return err
+		}
+		tx.Put(r)
+		return nil
+	})
+}
+
+// Remove implements [graph.Directory].
+func (d *directory) Remove(ctx context.Context, sp access.ServicePrincipal, instead *access.ServicePrincipal) error {
+	id := principalID(sp)
+	return d.store.Commit(ctx, func(tx resource.Tx) error {
+		old, ok := tx.Get(id)
+		if !ok || old.Revision != sp.Revision {
+			return access.ErrConflict
+		}
+		tx.Delete(id)
+		if instead == nil {
+			return nil
+		}
+		r, err := principalResource(nil, *instead, d.now())
 		if err != nil {
 			return err
 		}

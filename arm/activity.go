@@ -21,6 +21,14 @@ type operation struct {
 	changes         []activity.Change // committed
 }
 
+// target is the resource that the request is about, as far as is known.
+func (rq *request) target() resource.ID {
+	if rq.subject.IsRoot() {
+		return rq.scope
+	}
+	return rq.subject
+}
+
 // concerns notes which resource a request is about, once that is known.
 func (rq *request) concerns(subject, stored resource.ID) { rq.subject, rq.stored = subject, stored }
 
@@ -28,8 +36,16 @@ func (rq *request) concerns(subject, stored resource.ID) { rq.subject, rq.stored
 func (h *Handler) commit(rq *request, fn func(resource.Tx) error) error {
 	var journal *activity.Journal
 	err := h.Store.Commit(rq.http.Context(), func(tx resource.Tx) error {
+		locks := h.locksFor(rq, tx)
+		if err := locks.refuse(rq.target()); err != nil {
+			return err
+		}
 		journal = activity.NewJournal(tx) // fn may run again: only its last run counts
-		return fn(journal)
+		if err := fn(journal); err != nil {
+			return err
+		}
+		// By now it is known where the resource is stored, which may be elsewhere.
+		return locks.refuse(rq.stored)
 	})
 	if err == nil {
 		rq.changes = append(rq.changes, journal.Changes()...)
@@ -51,7 +67,7 @@ func (h *Handler) tell(rq *request, err error, now time.Time) {
 	}
 	op := &activity.Operation{
 		Resource: rq.subject, Stored: rq.stored, Verb: verb, Action: rq.action, Outcome: outcome(rq.http.Context(), err),
-		Ended: now.UTC(), Created: rq.created, CorrelationID: rq.id, Caller: rq.caller, Grant: rq.grant,
+		Ended: now.UTC(), Created: rq.created, CorrelationID: rq.correlation, Caller: rq.caller, Grant: rq.grant,
 		Request: activity.Request{
 			ID: rq.http.Header.Get("X-Ms-Client-Request-Id"), Address: h.clientIP(rq.http), Method: rq.http.Method,
 			URL: rq.base + rq.http.URL.RequestURI(),

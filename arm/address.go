@@ -44,14 +44,24 @@ func (a address) extension() bool { return a.kind.Place == resource.Extension }
 
 // kindOf finds a kind and checks that the api-version knows it.
 func (h *Handler) kindOf(typ, version string) (*resource.Kind, error) {
-	kind, ok := h.kinds[strings.ToLower(typ)]
+	key := strings.ToLower(typ)
+	var kind *resource.Kind
+	ok := false
+	for _, kinds := range []map[string]*resource.Kind{h.kinds, h.extensions, h.own} {
+		if kind, ok = kinds[key]; ok {
+			break
+		}
+	}
 	if !ok {
-		kind, ok = h.extensions[strings.ToLower(typ)]
+		kind, ok = foreignKind(typ)
 	}
 	if !ok {
 		ns, t, _ := strings.Cut(typ, "/")
 		return nil, resource.Errorf(resource.InvalidResourceType,
 			"The resource type '%s' could not be found in the namespace '%s' for api version '%s'.", t, ns, version)
+	}
+	if kind.Versions == nil {
+		return kind, checkVersion(version)
 	}
 	for _, v := range kind.Versions {
 		if strings.EqualFold(v, version) {
@@ -71,9 +81,12 @@ func (h *Handler) addressOf(id resource.ID, version string) (address, error) {
 		return address{}, err
 	}
 	if !kind.Place.Holds(id.Scope()) {
-		where := "a resource group"
-		if kind.Place == resource.Extension {
-			where = "a subscription, or anything in one"
+		where := "a subscription, or anything in one"
+		switch kind.Place {
+		case resource.InGroup:
+			where = "a resource group"
+		case resource.InTenant:
+			where = "no subscription"
 		}
 		return address{}, resource.Errorf(resource.InvalidResourceType, "A resource of type '%s' lives in %s; the path '%s' names none.", kind.Type, where, id)
 	}
@@ -83,6 +96,20 @@ func (h *Handler) addressOf(id resource.ID, version string) (address, error) {
 // canonical returns the id with the kind's casing of the type.
 func canonical(id resource.ID, kind *resource.Kind) resource.ID {
 	return id.Scope().Provider(kind.Type, id.Names...)
+}
+
+// rooted returns the id of a resource to be created in the casing that what is
+// around it was created in.
+func rooted(tx resource.Tx, id resource.ID) resource.ID {
+	around, ok := tx.Get(id.Parent())
+	switch {
+	case !ok:
+		return id
+	case len(id.Types) > 1:
+		return around.ID.Child(id.Types[len(id.Types)-1], id.Name())
+	default:
+		return around.ID.Provider(id.Type(), id.Names...)
+	}
 }
 
 // locate returns where the resource of an address is stored, and its kind there.
@@ -152,12 +179,31 @@ func (h *Handler) note(rq *request, tx resource.Tx, a address, r *resource.Resou
 	rq.concerns(subject, r.ID)
 }
 
-// find makes sure that everything around a resource is there. A resource of
-// another provider cannot be known here, so one that is extended need not be.
+// find makes sure that everything around a resource of Event Grid is there. One
+// of another provider that is extended need not be: its name is enough.
 func (h *Handler) find(tx resource.Tx, id resource.ID) error {
 	if err := eventgrid.RequireRegistered(tx, id.Subscription); err != nil {
 		return err
 	}
+	return findGroup(tx, id)
+}
+
+// findFor is find for a resource of any kind. No other provider than Event Grid
+// has to be registered.
+func (h *Handler) findFor(tx resource.Tx, kind *resource.Kind, id resource.ID) error {
+	switch {
+	case kind.Place == resource.InTenant:
+		return nil
+	case kind.Place != resource.Anywhere:
+		return h.find(tx, id)
+	}
+	if _, ok := tx.Get(resource.SubscriptionID(id.Subscription)); !ok {
+		return subscriptionNotFound(id)
+	}
+	return findGroup(tx, id)
+}
+
+func findGroup(tx resource.Tx, id resource.ID) error {
 	if id.Group != "" {
 		if _, ok := tx.Get(id.GroupScope()); !ok {
 			return groupNotFound(id)
@@ -180,13 +226,26 @@ func (h *Handler) findScope(tx resource.Tx, scope resource.ID) error {
 	return nil
 }
 
-// findAround is find for a resource that is looked for, or, in the extension
+// findAround is findFor for a resource that is looked for, or, in the extension
 // form, findScope.
 func (h *Handler) findAround(tx resource.Tx, a address) error {
 	if a.extension() {
 		return h.findScope(tx, a.id.Scope())
 	}
-	return h.find(tx, a.id)
+	return h.findPlace(tx, a)
+}
+
+// findPlace is findFor with the resource that another hangs on.
+func (h *Handler) findPlace(tx resource.Tx, a address) error {
+	if err := h.findFor(tx, a.kind, a.id); err != nil || a.kind.Place != resource.Anywhere {
+		return err
+	}
+	if scope := a.id.Scope(); scope.Namespace != "" {
+		if _, ok := tx.Get(scope); !ok {
+			return notFound(scope)
+		}
+	}
+	return nil
 }
 
 func requireParent(tx resource.Tx, id resource.ID) error {

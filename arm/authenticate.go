@@ -22,6 +22,8 @@ func (h *Handler) authenticate(rq *request) (access.Claims, error) {
 		return claims, nil
 	case errors.Is(err, access.ErrTokenExpired):
 		return access.Claims{}, h.challenge(rq, resource.Errorf(resource.ExpiredToken, "The access token expiry has passed; get a new token."))
+	case errors.Is(err, access.ErrIssuerDown):
+		return access.Claims{}, resource.Errorf(resource.Unavailable, "The access token cannot be checked now: %v. Try again.", err)
 	default:
 		return access.Claims{}, h.challenge(rq, resource.Errorf(resource.InvalidToken, "The access token is invalid: %v.", err))
 	}
@@ -46,7 +48,7 @@ func headerText(s string) string {
 // request is allowed.
 func (h *Handler) authorize(rq *request, action string, scope resource.ID) error {
 	rq.action, rq.scope = action, scope
-	if rq.grant, rq.allowed = h.Authorizer.Decide(rq.caller.ObjectID, action, scope.String()); rq.allowed {
+	if rq.grant, rq.allowed = h.Authorizer.Decide(rq.caller.ObjectID, action, scope.String(), rq.caller.Groups...); rq.allowed {
 		return nil
 	}
 	return forbidden(rq, action, scope)
@@ -55,7 +57,7 @@ func (h *Handler) authorize(rq *request, action string, scope resource.ID) error
 // authorizeToo asks for something else that a request amounts to, after it was
 // allowed. What decided the request itself stays on record, unless this refuses.
 func (h *Handler) authorizeToo(rq *request, action string, scope resource.ID) error {
-	if h.Authorizer.Allowed(rq.caller.ObjectID, action, scope.String()) {
+	if h.Authorizer.Allowed(rq.caller.ObjectID, action, scope.String(), rq.caller.Groups...) {
 		return nil
 	}
 	rq.action, rq.scope, rq.allowed = action, scope, false

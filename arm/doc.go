@@ -1,6 +1,6 @@
 // Package arm serves the management API: Azure Resource Manager's conventions
 // around the kinds of package eventgrid, and the small part of ARM itself that
-// clients need (subscriptions, resource groups, providers, roles).
+// clients need (subscriptions, resource groups, providers, roles, tags, locks).
 //
 // Every request takes the same steps, in this order, and no kind can skip one:
 //
@@ -10,7 +10,7 @@
 //	find         subscription, provider registration, group, parent
 //	locate       address → what is stored, and as what             address.go
 //	decode       body → new version, by the kind's own rules
-//	commit       all or nothing                                    (package store)
+//	commit       unless locked; all or nothing                     locks.go (package store)
 //	answer       the code that the strictest client demands        respond.go
 //	tell         events of what the request changed                activity.go
 //
@@ -18,6 +18,9 @@
 // extension of the source of its events. Both lead to one stored resource; which
 // of them was used decides the action that roles must allow, and the id, name and
 // type of the answer. Lists by source, location or topic type show the second.
+//
+// A resource of any other provider is a record that is kept as it was sent, by a
+// kind made for its type (foreign.go). It takes the same way as all others.
 //
 // Authorization comes before any look at what exists, so the answer to a
 // stranger is the same whether a resource is there or not.

@@ -36,6 +36,9 @@ func (h *Handler) serveKind(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if rq.http.Method == http.MethodPost && kind.Place == resource.Anywhere {
+		return resource.Errorf(resource.InvalidResourceType, "There is no action '%s' at '%s'.", p.Tail, p.ID)
+	}
 	if err := h.only(rq, http.MethodGet); err != nil {
 		return err
 	}
@@ -118,7 +121,7 @@ func (h *Handler) write(rq *request, a address, patch bool) error {
 		if err != nil {
 			return err
 		}
-		if v.kind.Consult != nil {
+		if v.kind.Consult != nil && !h.unasked {
 			if proof, err = v.kind.Consult(rq.http.Context(), v.next, v.old); err != nil {
 				return err
 			}
@@ -143,8 +146,11 @@ func (h *Handler) write(rq *request, a address, patch bool) error {
 		return err
 	}
 	status := a.kind.Status.PutStatus()
-	if patch {
+	switch {
+	case patch:
 		status = a.kind.Status.PatchStatus()
+	case rq.created:
+		status = a.kind.Status.CreateStatus()
 	}
 	return h.respond(rq, written.kind, written.next, shown, status)
 }
@@ -155,7 +161,7 @@ func (h *Handler) build(rq *request, tx resource.Tx, a address, body resource.Bo
 		if _, _, err := h.look(tx, a); err != nil {
 			return update{}, err
 		}
-	} else if err := h.find(tx, a.id); err != nil {
+	} else if err := h.findPlace(tx, a); err != nil {
 		return update{}, err
 	}
 	id, kind, err := h.makeRoom(rq, tx, a)
@@ -170,6 +176,8 @@ func (h *Handler) build(rq *request, tx resource.Tx, a address, body resource.Bo
 		id = v.old.ID // keeps the casing of creation
 	} else if err := mayCreate(tx, id, kind); err != nil {
 		return update{}, err
+	} else {
+		id = rooted(tx, id)
 	}
 	v.next, err = kind.Write(&resource.Write{
 		Tx: tx, ID: id, Old: v.old, Body: body, Patch: patch, Proof: proof, Caller: rq.caller.ObjectID, Now: rq.now,
@@ -201,10 +209,10 @@ func (h *Handler) remove(rq *request, a address) error {
 	rq.concerns(a.id, a.id)
 	existed := false
 	for gone := false; !gone; {
-		found := false
+		found, foreign := false, h.foreignTypesStored()
 		err := h.commit(rq, func(tx resource.Tx) error {
 			found, gone = false, true
-			if err := h.find(tx, a.id); err != nil {
+			if err := h.findFor(tx, a.kind, a.id); err != nil {
 				return err
 			}
 			id, kind, ok := h.locate(tx, a)
@@ -213,12 +221,16 @@ func (h *Handler) remove(rq *request, a address) error {
 			}
 			r, ok := tx.Get(id)
 			if !ok {
+				gone = sweep(tx, foreign, id, deletionChunk)
 				return nil
 			}
 			found = true
 			h.note(rq, tx, a, r)
 			var err error
 			gone, err = kind.Remove(&resource.Deletion{Tx: tx, Caller: rq.caller.ObjectID, Now: rq.now}, r)
+			if err == nil && gone {
+				gone = sweep(tx, foreign, id, deletionChunk)
+			}
 			return err
 		})
 		if err != nil {
@@ -271,7 +283,14 @@ func (h *Handler) act(rq *request, a address) error {
 		return nil
 	}
 	if action.Reads {
-		err = run(readOnly{h.Store})
+		tx := readOnly{h.Store}
+		locks := h.locksFor(rq, tx)
+		if err = locks.refuse(a.id); err == nil {
+			err = run(tx)
+		}
+		if err == nil {
+			err = locks.refuse(rq.stored)
+		}
 	} else {
 		err = h.commit(rq, run)
 	}

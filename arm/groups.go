@@ -1,8 +1,10 @@
 package arm
 
 import (
+	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/intertie/intertie/resource"
@@ -13,14 +15,14 @@ import (
 var groupPattern = regexp.MustCompile(`^[-\w.()\p{L}]{0,89}[-\w()\p{L}]$`)
 
 func presentGroup(r *resource.Resource) (any, error) {
-	tags := r.Tags
-	if tags == nil {
-		tags = map[string]string{}
-	}
-	return map[string]any{
+	v := map[string]any{
 		"id": r.ID.String(), "name": r.ID.Name(), "type": "Microsoft.Resources/resourceGroups", "location": r.Location,
-		"tags": tags, "properties": map[string]string{"provisioningState": "Succeeded"},
-	}, nil
+		"tags": tagsOf(r), "properties": map[string]string{"provisioningState": "Succeeded"},
+	}
+	if by, ok := r.Extra["managedBy"]; ok {
+		v["managedBy"] = by
+	}
+	return v, nil
 }
 
 func (h *Handler) listGroups(rq *request) error {
@@ -33,7 +35,11 @@ func (h *Handler) listGroups(rq *request) error {
 	if _, err := h.findSubscription(rq.path.ID); err != nil {
 		return err
 	}
-	return h.page(rq, h.Store.List(resource.TypeGroup, rq.path.ID), presentGroup)
+	matches, err := parseResourceFilter(queryParam(rq.http, "$filter"))
+	if err != nil {
+		return err
+	}
+	return h.pageOf(rq, h.Store.List(resource.TypeGroup, rq.path.ID), paging{defaultTop: armTop, maxTop: armTop, match: matches}, presentGroup)
 }
 
 func (h *Handler) serveGroup(rq *request) error {
@@ -117,6 +123,12 @@ func (h *Handler) writeGroup(rq *request, id resource.ID) error {
 		if body.HasTags || !patch {
 			written.Tags = body.Tags
 		}
+		if err := resource.CheckTags(written.Tags); err != nil {
+			return err
+		}
+		if err := setManager(written, body, patch); err != nil {
+			return err
+		}
 		written.ModifiedAt, written.ModifiedBy = rq.now, rq.caller.ObjectID
 		tx.Put(written)
 		return nil
@@ -125,6 +137,22 @@ func (h *Handler) writeGroup(rq *request, id resource.ID) error {
 		return err
 	}
 	return writeGroupBody(rq, written, status)
+}
+
+// setManager keeps the resource that manages a group, as its body names it.
+func setManager(r *resource.Resource, body resource.Body, patch bool) error {
+	sent, ok := body.Extra["managedBy"]
+	var manager string
+	if err := resource.DecodeMember("managedBy", sent, &manager); err != nil {
+		return err
+	}
+	switch {
+	case manager != "":
+		r.Extra = map[string]json.RawMessage{"managedBy": sent}
+	case ok || !patch:
+		r.Extra = nil
+	}
+	return nil
 }
 
 // deletionChunk bounds the resources that one transaction removes. What a
@@ -146,9 +174,7 @@ func (h *Handler) deleteGroup(rq *request, id resource.ID) error {
 			if gone, err = h.emptyGroup(rq, tx, id); err != nil || !gone {
 				return err
 			}
-			for _, a := range tx.List(resource.TypeRoleAssignment, id) {
-				tx.Delete(a.ID)
-			}
+			forgetDeployments(tx, id)
 			tx.Delete(group.ID)
 			return nil
 		})
@@ -176,6 +202,19 @@ func (h *Handler) emptyGroup(rq *request, tx resource.Tx, id resource.ID) (bool,
 			if err != nil || !done {
 				return false, err
 			}
+			removed++
+		}
+	}
+	// What is left has no rules of its own: resources of other providers, innermost
+	// first, and what hangs on them or on the group, such as roles.
+	left := tx.List("", id)
+	for _, r := range slices.Backward(left) {
+		switch {
+		case r.ID.Equal(id):
+		case removed == deletionChunk:
+			return false, nil
+		default:
+			tx.Delete(r.ID)
 			removed++
 		}
 	}

@@ -25,6 +25,8 @@ type Store interface {
 	Get(resource.ID) (*resource.Resource, bool)
 	// List returns the resources of one type at or below a scope, by id.
 	List(typ string, scope resource.ID) []*resource.Resource
+	// Types returns the types, in lower case, of which there is a resource.
+	Types() []string
 	// Commit runs fn, maybe more than once, and writes its changes as a unit.
 	// When it returns nil they are durable and the data plane acts on them.
 	Commit(ctx context.Context, fn func(resource.Tx) error) error
@@ -38,13 +40,19 @@ type Handler struct {
 	Authorizer *access.Authorizer
 	// Principal tells whether an object id exists, and its name.
 	Principal func(objectID string) (access.ServicePrincipal, bool)
-	Tenant    string // GUID
+	// ExternalPrincipals is set when there are issuers beside this server: then
+	// roles may be given to object ids that Principal does not find.
+	ExternalPrincipals bool
+	Tenant             string // GUID
 	// Base returns scheme and host that the client used when they are ones this
 	// server answers for; DefaultBase serves otherwise.
 	Base        func(*http.Request) (string, bool)
 	DefaultBase string
 	// PublishDomain makes endpoints host-style; optional.
 	PublishDomain string
+	// Deployments runs template deployments; one with the default options is made
+	// when it is nil. Its Run must be called for any of them to go on.
+	Deployments *Deployments
 	// Activity is told of every operation that has ended; optional.
 	Activity *activity.Emitter
 	// ClientIP returns the address that a request comes from, through proxies as
@@ -55,8 +63,13 @@ type Handler struct {
 
 	kinds         map[string]*resource.Kind // those that are stored, by lower-case type
 	extensions    map[string]*resource.Kind // other ways to what is stored, likewise
+	own           map[string]*resource.Kind // of ARM itself, likewise
 	deletionOrder []string                  // of the types of kinds
 	routes        []route                   // what no kind of Event Grid declares: ARM's own
+	deep          []route                   // likewise, for the paths that parsePath calls deeper
+	remaining     countdown
+	strangers     access.Throttle // of the audit lines of refused tokens
+	unasked       bool            // see [Handler.dry]: nobody outside is asked for consent
 }
 
 // maxBody bounds a management request. The largest real bodies are channels
@@ -70,6 +83,15 @@ const maxPath = 8 << 10
 // Init builds the routing table; it must be called once before the first
 // request.
 func (h *Handler) Init() {
+	if h.Deployments == nil {
+		h.Deployments = NewDeployments(DeploymentOptions{})
+	}
+	h.Deployments.h = h
+	h.bindRoutes()
+}
+
+// bindRoutes builds the tables by which requests find their way.
+func (h *Handler) bindRoutes() {
 	h.kinds, h.extensions = make(map[string]*resource.Kind), make(map[string]*resource.Kind)
 	kinds := h.Rules.Kinds()
 	for _, k := range kinds {
@@ -78,8 +100,9 @@ func (h *Handler) Init() {
 	for _, k := range extensionKinds(h.kinds[strings.ToLower(eventgrid.TypeTopicEventSubscription)]) {
 		h.extensions[strings.ToLower(k.Type)] = k
 	}
+	h.own = map[string]*resource.Kind{strings.ToLower(resource.TypeLock): lockKind()}
 	h.deletionOrder = resource.DeletionOrder(kinds)
-	h.routes = h.fixedRoutes()
+	h.routes, h.deep = h.fixedRoutes(), h.deepRoutes()
 }
 
 // Match reports whether a path belongs to the management API.
@@ -97,12 +120,14 @@ type request struct {
 	http    *http.Request
 	out     http.ResponseWriter
 	path    resource.Path
+	deeper  []string // what follows path, where ARM keeps no form: see parsePath
 	base    string
 	version string // api-version
 	caller  access.Claims
 	now     time.Time
 
-	id string // x-ms-request-id
+	id          string // x-ms-request-id
+	correlation string // the same for all requests of one deployment
 
 	// What was decided, for the audit line and the event.
 	action  string
@@ -120,6 +145,7 @@ func (rq *request) view(h *Handler) resource.View {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
 	rq := &request{http: r, out: w, now: start.UTC(), version: queryParam(r, "api-version"), id: uuid.NewString()}
+	rq.correlation = rq.id
 	rq.base = h.DefaultBase
 	if base, ok := h.Base(r); ok {
 		rq.base = base
@@ -144,6 +170,12 @@ func (h *Handler) serve(rq *request) error {
 	if rq.caller, err = h.authenticate(rq); err != nil {
 		return err
 	}
+	return h.serveCaller(rq)
+}
+
+// serveCaller serves a request whose caller is known.
+func (h *Handler) serveCaller(rq *request) error {
+	var err error
 	switch p := rq.http.URL.Path; {
 	case len(p) > maxPath:
 		return resource.Invalid("The request path has %d bytes; at most %d are allowed.", len(p), maxPath)
@@ -151,8 +183,8 @@ func (h *Handler) serve(rq *request) error {
 		return resource.Invalid("The request path is not plain text: it holds control characters, or bytes that are not UTF-8.")
 	}
 	// URL.Path is decoded, so a scope sent with escaped slashes looks like any.
-	if rq.path, err = resource.ParsePath(rq.http.URL.Path); err != nil {
-		return resource.Errorf(resource.InvalidResourceType, "The request path '%s' is not one of the management API.", rq.http.URL.Path)
+	if rq.path, rq.deeper, err = parsePath(rq.http.URL.Path); err != nil {
+		return notAPath(rq)
 	}
 	if s := rq.path.ID.Subscription; s != "" {
 		if _, err := uuid.Parse(s); err != nil {
@@ -162,12 +194,24 @@ func (h *Handler) serve(rq *request) error {
 	if rq.version == "" {
 		return resource.Errorf(resource.MissingAPIVersion, "The api-version query parameter (?api-version=) is required for all requests.")
 	}
-	for _, rt := range h.routes {
+	h.remaining.announce(rq)
+	routes := h.routes
+	if len(rq.deeper) > 0 {
+		routes = h.deep
+	}
+	for _, rt := range routes {
 		if rt.match(rq) {
 			return rt.serve(rq)
 		}
 	}
+	if len(rq.deeper) > 0 {
+		return notAPath(rq)
+	}
 	return h.serveKind(rq)
+}
+
+func notAPath(rq *request) error {
+	return resource.Errorf(resource.InvalidResourceType, "The request path '%s' is not one of the management API.", rq.http.URL.Path)
 }
 
 // body reads the request body, at most maxBody bytes.
@@ -202,22 +246,6 @@ func (h *Handler) fail(rq *request, err error) {
 	writeError(rq.out, e)
 }
 
-// audit writes the line that says who did what where, with which result: for
-// every write and every refusal.
-func (h *Handler) audit(rq *request, status int, err error, took time.Duration) {
-	if err == nil && (rq.http.Method == http.MethodGet || rq.http.Method == http.MethodHead) {
-		return
-	}
-	attrs := []any{
-		"principal", rq.caller.ObjectID, "client", rq.caller.AppID, "method", rq.http.Method, "path", rq.http.URL.Path,
-		"action", rq.action, "status", status, "address", h.clientIP(rq.http), "remote", rq.http.RemoteAddr, "request", rq.id, "took", took,
-	}
-	if e, ok := errors.AsType[*resource.Error](err); ok {
-		attrs = append(attrs, "code", e.Code)
-	}
-	h.Logger.Info("audit", attrs...)
-}
-
 // statusRecorder remembers the status for the audit line.
 type statusRecorder struct {
 	http.ResponseWriter
@@ -237,7 +265,7 @@ func setHeaders(w http.ResponseWriter, rq *request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	header.Set("X-Ms-Request-Id", rq.id)
-	header.Set("X-Ms-Correlation-Request-Id", rq.id)
+	header.Set("X-Ms-Correlation-Request-Id", rq.correlation)
 	header.Set("X-Ms-Routing-Request-Id", "INTERTIE:"+rq.now.Format("20060102T150405Z")+":"+rq.id)
 	if strings.EqualFold(rq.http.Header.Get("X-Ms-Return-Client-Request-Id"), "true") {
 		if id := rq.http.Header.Get("X-Ms-Client-Request-Id"); id != "" {

@@ -275,6 +275,14 @@ func (s *memoryStore) List(typ string, scope resource.ID) []*resource.Resource {
 	return s.view().List(typ, scope)
 }
 
+func (s *memoryStore) Types() (all []string) {
+	for _, r := range s.view() {
+		all = append(all, strings.ToLower(r.Type))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func (s *memoryStore) Commit(_ context.Context, fn func(resource.Tx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -309,7 +317,13 @@ func (s *memoryStore) replace(next memory) {
 			roles = append(roles, a)
 		}
 	}
-	s.authorizer.Set(roles, nil)
+	var custom []access.Role
+	for _, r := range next.List(TypeRoleDefinition, resource.ID{}) {
+		if role, err := RoleOf(r); err == nil {
+			custom = append(custom, role)
+		}
+	}
+	s.authorizer.Set(roles, custom)
 	for _, r := range before.List(eventgrid.TypeSystemTopic, resource.ID{}) {
 		if _, ok := next.Get(r.ID); !ok {
 			s.sources.Remove(r.UID)

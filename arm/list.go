@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -14,7 +15,16 @@ import (
 const (
 	defaultTop = 20
 	maxTop     = 100
+	// armTop is both in the lists of ARM itself.
+	armTop = 1000
 )
+
+// paging says how a list is cut into pages, and what is in it; a nil match takes
+// everything.
+type paging struct {
+	defaultTop, maxTop int
+	match              func(*resource.Resource) bool
+}
 
 type page struct {
 	Value    []any  `json:"value"`
@@ -25,34 +35,61 @@ type page struct {
 func (h *Handler) list(rq *request, kind *resource.Kind) error {
 	scope := rq.path.ID
 	nested := strings.Count(kind.Type, "/") > 1
-	if kind.Place == resource.Extension || scope.Subscription == "" || nested != (len(scope.Types) > 0) {
+	if !listable(kind, scope, rq.path.Beyond, nested) {
 		return resource.Errorf(resource.InvalidResourceType, "Resources of type '%s' cannot be listed at '%s'.", kind.Type, scope)
 	}
 	if err := h.authorize(rq, kind.Type+"/read", scope); err != nil {
 		return err
 	}
 	tx := readOnly{h.Store}
-	if err := h.find(tx, scope); err != nil {
+	if err := h.findFor(tx, kind, scope); err != nil {
 		return err
 	}
-	if nested {
+	if scope.Namespace != "" {
 		if _, ok := tx.Get(scope); !ok {
 			return notFound(scope)
 		}
 	}
 	resources := h.Store.List(kind.Type, scope)
+	if kind.Place == resource.Anywhere && scope.Namespace != "" && !nested {
+		// What hangs on resources inside of this one is no part of the list.
+		resources = slices.DeleteFunc(resources, func(r *resource.Resource) bool { return !r.ID.Scope().Equal(scope) })
+	}
 	return h.page(rq, resources, func(r *resource.Resource) (any, error) { return h.present(rq, kind, r, resource.ID{}) })
 }
 
-// page answers with one page of resources: filtered by name, cut at $top, with
-// a link to the rest. The link holds the id after which to go on, so resources
-// that come or go between two pages shift nothing.
+// listable reports whether there is a collection of a kind at a scope; beyond is
+// set when a provider stands between the two, nested when the type says that
+// resources of the kind lie in another one.
+func listable(kind *resource.Kind, scope resource.ID, beyond, nested bool) bool {
+	switch kind.Place {
+	case resource.Extension:
+		return false
+	case resource.InTenant:
+		return scope.IsRoot()
+	case resource.Anywhere:
+		return scope.Subscription != "" && nested != beyond
+	default:
+		return scope.Subscription != "" && nested == (len(scope.Types) > 0)
+	}
+}
+
+// page is pageOf by the rules of Event Grid's own lists, which are filtered by
+// name.
 func (h *Handler) page(rq *request, resources []*resource.Resource, show func(*resource.Resource) (any, error)) error {
-	top, err := topOf(rq.http)
+	matches, err := parseNameFilter(queryParam(rq.http, "$filter"))
 	if err != nil {
 		return err
 	}
-	matches, err := parseNameFilter(queryParam(rq.http, "$filter"))
+	by := paging{defaultTop: defaultTop, maxTop: maxTop, match: func(r *resource.Resource) bool { return matches(r.ID.Name()) }}
+	return h.pageOf(rq, resources, by, show)
+}
+
+// pageOf answers with one page of resources: filtered, cut at $top, with a link
+// to the rest. The link holds the id after which to go on, so resources that come
+// or go between two pages shift nothing.
+func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging, show func(*resource.Resource) (any, error)) error {
+	top, err := topOf(rq.http, by)
 	if err != nil {
 		return err
 	}
@@ -66,7 +103,7 @@ func (h *Handler) page(rq *request, resources []*resource.Resource, show func(*r
 	}
 	out, last := page{Value: []any{}}, ""
 	for _, r := range resources[start:] {
-		if !matches(r.ID.Name()) {
+		if by.match != nil && !by.match(r) {
 			continue
 		}
 		if len(out.Value) == top {
@@ -90,14 +127,14 @@ func nextLink(rq *request, after string) string {
 	return rq.base + next.String()
 }
 
-func topOf(r *http.Request) (int, error) {
+func topOf(r *http.Request, by paging) (int, error) {
 	text := queryParam(r, "$top")
 	if text == "" {
-		return defaultTop, nil
+		return by.defaultTop, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxTop {
-		return 0, resource.Invalid("The $top parameter is '%s'; it must be a number between 1 and %d.", text, maxTop)
+	if err != nil || n < 1 || n > by.maxTop {
+		return 0, resource.Invalid("The $top parameter is '%s'; it must be a number between 1 and %d.", text, by.maxTop)
 	}
 	return n, nil
 }

@@ -30,6 +30,8 @@ func FuzzPaths(f *testing.F) {
 	for _, p := range []string{
 		"", "/", "//", "/subscriptions", customerID, customerRG, customerRG + provider, customerID + provider + "/locations/x/topicTypes/y/eventSubscriptions", provider + "/topicTypes/x/eventTypes",
 		storage + provider + "/extensionTopics/default", customerID + provider + "/locations/x/operationsStatus/" + guid1, customerRG + "/providers/providers/providers/x", customerRG + "/providers/x/providers/y/providers",
+		account, container, customerRG + "/providers/Microsoft.Storage/storageAccounts", account + "/providers/Microsoft.Insights/diagnosticSettings/d", lockAt(account, "l"), lockAt(customerID, "l"), tagsAt(account), tagsAt(customerID),
+		customerID + "/tagNames/n", customerID + "/tagNames/n/tagValues/v", customerID + "/resources", customerRG + "/moveResources", customerID + "/providers/Microsoft.Storage/resourceTypes",
 		"/eventSubscriptions/x/validate", assignmentAt(customerRG, guid1), customerRG + "/providers/\xff/x/\x00" + provider + "/eventSubscriptions/es1", strings.Repeat("/providers/a/b/c", 500),
 	} {
 		f.Add(byte(0), p, "")
@@ -54,7 +56,7 @@ func FuzzPaths(f *testing.F) {
 // segments are what paths of the management API are made of.
 var segments = []string{
 	"subscriptions", "resourceGroups", "providers", "Microsoft.EventGrid", "Microsoft.Storage", "Microsoft.Authorization", "eventSubscriptions", "extensionTopics", "default",
-	"topics", "domains", "systemTopics", "partnerTopics", "partnerNamespaces", "channels", "storageAccounts", "locations", "topicTypes", "eventTypes", "westeurope", "roleAssignments", "operationsStatus",
+	"topics", "domains", "systemTopics", "partnerTopics", "partnerNamespaces", "channels", "storageAccounts", "locations", "topicTypes", "locks", "tags", "tagNames", "tagValues", "resources", "Microsoft.Resources", "Microsoft.Insights", "diagnosticSettings", "eventTypes", "westeurope", "roleAssignments", "operationsStatus",
 	"topic1", "domain1", "tenant1", "blobs", "acc1", "pt1", "ns1", "ch1", "es1", "rg-c", "getFullUrl", "register", "Microsoft.EventGrid.Topics", customerSub, noSub, guid1, "",
 }
 

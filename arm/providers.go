@@ -10,8 +10,32 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// builtInProviders are always registered.
-var builtInProviders = []string{"Microsoft.Resources", "Microsoft.Authorization"}
+// ownTypes are those of ARM's own providers, with versions as in foreignTypes.
+var ownTypes = []struct {
+	namespace string
+	versions  []string
+	types     []string
+}{
+	{"Microsoft.Resources", []string{"2022-09-01", "2021-04-01", "2020-06-01"}, []string{
+		"deployments", "deployments/operations", "providers", "resourceGroups", "resources", "subscriptions", "subscriptions/locations",
+		"subscriptions/providers", "subscriptions/resourceGroups", "subscriptions/resources", "subscriptions/tagNames", "subscriptions/tagNames/tagValues", "tags", "tenants",
+	}},
+	{"Microsoft.Authorization", []string{"2020-05-01", "2016-09-01"}, []string{"locks"}},
+	{"Microsoft.Authorization", []string{"2022-04-01", "2018-07-01"}, []string{"permissions", "providerOperations", "roleAssignments", "roleDefinitions"}},
+	{"Microsoft.Subscription", []string{"2021-10-01"}, []string{"aliases", "rename"}},
+}
+
+// freeProviders are always registered: those of ARM itself, and those of which
+// this server keeps no more than records.
+func freeProviders() []string {
+	var out []string
+	for _, t := range ownTypes {
+		if !slices.Contains(out, t.namespace) {
+			out = append(out, t.namespace)
+		}
+	}
+	return append(out, foreignNamespaces()...)
+}
 
 func (h *Handler) listProviders(rq *request) error {
 	if err := h.only(rq, http.MethodGet); err != nil {
@@ -22,7 +46,7 @@ func (h *Handler) listProviders(rq *request) error {
 		return err
 	}
 	value := []any{h.presentProvider(rq, eventgrid.Namespace, registered)}
-	for _, ns := range builtInProviders {
+	for _, ns := range freeProviders() {
 		value = append(value, h.presentProvider(rq, ns, registered))
 	}
 	writeJSON(rq.out, http.StatusOK, map[string]any{"value": value})
@@ -47,13 +71,13 @@ func (h *Handler) registeredIn(rq *request, action string) (*eventgrid.Subscript
 
 func (h *Handler) serveProvider(rq *request) error {
 	ns := rq.path.Namespace
-	known := append([]string{eventgrid.Namespace}, builtInProviders...)
+	known := append([]string{eventgrid.Namespace}, freeProviders()...)
 	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, ns) })
 	if i < 0 {
 		return resource.Errorf(resource.InvalidNamespace, "The resource namespace '%s' is invalid.", ns)
 	}
 	ns = known[i]
-	if rq.path.Tail == "" {
+	if anyFold(rq.path.Tail, "", "resourceTypes", "providerPermissions") {
 		if err := h.only(rq, http.MethodGet); err != nil {
 			return err
 		}
@@ -61,7 +85,15 @@ func (h *Handler) serveProvider(rq *request) error {
 		if err != nil {
 			return err
 		}
-		writeJSON(rq.out, http.StatusOK, h.presentProvider(rq, ns, registered))
+		document := h.presentProvider(rq, ns, registered)
+		switch strings.ToLower(rq.path.Tail) {
+		case "resourcetypes":
+			writeJSON(rq.out, http.StatusOK, map[string]any{"value": document["resourceTypes"]})
+		case "providerpermissions":
+			writeJSON(rq.out, http.StatusOK, map[string]any{"value": []any{}})
+		default:
+			writeJSON(rq.out, http.StatusOK, document)
+		}
 		return nil
 	}
 	if err := h.only(rq, http.MethodPost); err != nil {
@@ -87,7 +119,7 @@ func (h *Handler) register(rq *request, ns string, on bool) error {
 			return err
 		}
 		after = p
-		if slices.Contains(builtInProviders, ns) || slices.Contains(p.Registered, ns) == on {
+		if ns != eventgrid.Namespace || slices.Contains(p.Registered, ns) == on {
 			return nil
 		}
 		if on {
@@ -122,7 +154,7 @@ func (h *Handler) firstResource(tx resource.Tx, scope resource.ID) *resource.Res
 }
 
 func (h *Handler) presentProvider(rq *request, ns string, in *eventgrid.Subscription) map[string]any {
-	types := []any{}
+	types := h.foreignResourceTypes(ns)
 	policy := "RegistrationFree"
 	state := "Registered"
 	if ns == eventgrid.Namespace {
@@ -139,22 +171,65 @@ func (h *Handler) presentProvider(rq *request, ns string, in *eventgrid.Subscrip
 	return v
 }
 
+// foreignResourceTypes is resourceTypes for the providers that are always there.
+func (h *Handler) foreignResourceTypes(ns string) []any {
+	out := []any{}
+	for _, of := range append(slices.Clone(ownTypes), foreignTypes...) {
+		if of.namespace != ns {
+			continue
+		}
+		for _, name := range of.types {
+			out = append(out, map[string]any{
+				"resourceType": name, "apiVersions": of.versions, "defaultApiVersion": stableVersion(of.versions), "locations": h.regionNames(), "capabilities": "SupportsTags, SupportsLocation",
+			})
+		}
+	}
+	return out
+}
+
+// stableVersion returns the first of versions, newest first, that is no preview.
+func stableVersion(versions []string) string {
+	for _, v := range versions {
+		if !strings.HasSuffix(v, "-preview") {
+			return v
+		}
+	}
+	return versions[0]
+}
+
+// regionNames are the locations as provider documents list them.
+func (h *Handler) regionNames() []string {
+	var names []string
+	for _, l := range h.regionList() {
+		names = append(names, l[1])
+	}
+	return names
+}
+
+// listTypes are those of Event Grid that can only be listed or polled, or are
+// stored nowhere.
+var listTypes = []string{
+	"eventTypes", "locations", "locations/eventSubscriptions", "locations/operationResults", "locations/operationsStatus", "locations/topicTypes",
+	"locations/topicTypes/eventSubscriptions", "topicTypes", "topicTypes/eventSubscriptions", "topicTypes/eventTypes",
+}
+
 // resourceTypes lists the kinds with their api-versions, newest first: generic
 // clients take the first one that is not a preview.
 func (h *Handler) resourceTypes() []any {
 	all := maps.Clone(h.kinds)
 	maps.Copy(all, h.extensions)
-	var locations []string
-	for _, l := range h.regionList() {
-		locations = append(locations, l[1])
+	for _, name := range listTypes {
+		k := &resource.Kind{Spec: resource.Spec{Type: eventgrid.Namespace + "/" + name, Versions: eventgrid.SubscriptionVersions()}}
+		all[strings.ToLower(k.Type)] = k
 	}
+	locations := h.regionNames()
 	out := []any{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		k := all[name]
 		versions := slices.Clone(k.Versions)
 		slices.Reverse(versions)
 		_, short, _ := strings.Cut(k.Type, "/")
-		t := map[string]any{"resourceType": short, "apiVersions": versions, "locations": locations, "capabilities": "None"}
+		t := map[string]any{"resourceType": short, "apiVersions": versions, "defaultApiVersion": stableVersion(versions), "locations": locations, "capabilities": "None"}
 		if k.Tracked {
 			t["capabilities"] = "SupportsTags, SupportsLocation"
 		}

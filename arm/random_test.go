@@ -17,7 +17,7 @@ var words = []string{
 	"messageForActivation", "expirationTimeIfNotActivatedUtc", "2026-03-05T00:00:00Z", "partnerTopicName", "partnerRegistrationFullyQualifiedId", registration,
 	"partnerTopicRoutingMode", "ChannelNameHeader", "SourceEventAttribute", "inboundIpRules", "ipMask", "10.0.0.0/8", "action", "partnerAuthorization",
 	"authorizedPartnersList", "defaultMaximumExpirationTimeInDays", "partnerName", "partnerRegistrationImmutableId", "authorizationExpirationTimeInUtc", "keyName", "key1",
-	"principalId", "roleDefinitionId", "displayName", "partnerTopicFriendlyDescription", "westeurope", "includedEventTypes", "eventDeliverySchema", "authorizedAzureSubscriptionIds", "",
+	"operation", "Merge", "level", "ReadOnly", "notes", "owners", "sku", "adminPassword", "principalId", "roleDefinitionId", "displayName", "partnerTopicFriendlyDescription", "westeurope", "includedEventTypes", "eventDeliverySchema", "authorizedAzureSubscriptionIds", "",
 }
 
 func anyJSON(depth int) *rapid.Generator[any] {
@@ -49,7 +49,8 @@ func TestNoBodyMakesAnInternalError(t *testing.T) {
 	f := newFixture(t).partnerFlow()
 	ns2 := partnerRG + provider + "/partnerNamespaces/ns-old"
 	f.put("owner", ns2, `{"location":"westeurope","properties":{"partnerRegistrationFullyQualifiedId":"`+registration+`"}}`).want(201)
-	whole := f.store.view()
+	f.put("owner", account, accountBody).want(201)
+	before := f.store.view()
 	targets := []struct{ method, path string }{
 		{"PUT", registration},
 		{"PATCH", registration},
@@ -77,10 +78,17 @@ func TestNoBodyMakesAnInternalError(t *testing.T) {
 		{"PATCH", customerRG},
 		{"PUT", assignmentAt(customerRG, guid1)},
 		{"PUT", "/providers/Microsoft.Subscription/aliases/x"},
+		{"PUT", account},
+		{"PATCH", account},
+		{"PUT", account + "/blobServices/new"},
+		{"POST", account + "/regenerateKey"},
+		{"PUT", lockAt(config, "new")},
+		{"PUT", tagsAt(account)},
+		{"PATCH", tagsAt(account)},
 	}
 	taken := map[int]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		f.store.replace(whole)
+		f.store.replace(before)
 		target := rapid.SampledFrom(targets).Draw(rt, "target")
 		body := anyJSON(4).Draw(rt, "body")
 		if o, ok := body.(map[string]any); ok && rapid.Bool().Draw(rt, "wrapped") {

@@ -77,7 +77,7 @@ func (h *Handler) present(rq *request, kind *resource.Kind, r *resource.Resource
 	e := envelope{
 		ID: id.String(), Name: id.Name(), Type: typ, Location: r.Location, Identity: r.Identity, Properties: properties, extra: r.Extra,
 	}
-	if kind.Tracked {
+	if kind.Tracked && r.Location != "" {
 		tags := tagMap(r.Tags)
 		e.Tags = &tags
 	}

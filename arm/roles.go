@@ -3,8 +3,9 @@ package arm
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -13,7 +14,11 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-const typeRoleDefinition = "Microsoft.Authorization/roleDefinitions"
+const (
+	maxAssignmentDescription = 1024
+
+	codePrincipalType resource.Code = "UnmatchedPrincipalType"
+)
 
 // RoleAssignment is the properties of a role assignment.
 type RoleAssignment struct {
@@ -58,67 +63,7 @@ func roleDefinitionID(scope resource.ID, role string) string {
 	if scope.Subscription != "" {
 		at = resource.SubscriptionID(scope.Subscription)
 	}
-	return at.Provider(typeRoleDefinition, role).String()
-}
-
-var roleNameFilter = regexp.MustCompile(`(?i)roleName\s+eq\s+'((?:[^']|'')*)'`)
-
-func (h *Handler) listRoleDefinitions(rq *request) error {
-	if err := h.only(rq, http.MethodGet); err != nil {
-		return err
-	}
-	if err := h.authorize(rq, typeRoleDefinition+"/read", rq.path.ID); err != nil {
-		return err
-	}
-	wanted := roleNameFilter.FindStringSubmatch(queryParam(rq.http, "$filter"))
-	value := []any{}
-	for _, role := range access.BuiltInRoles() {
-		if wanted == nil || strings.EqualFold(role.Name, strings.ReplaceAll(wanted[1], "''", "'")) {
-			value = append(value, presentRole(rq.path.ID, role))
-		}
-	}
-	writeJSON(rq.out, http.StatusOK, map[string]any{"value": value})
-	return nil
-}
-
-func (h *Handler) getRoleDefinition(rq *request) error {
-	if err := h.only(rq, http.MethodGet); err != nil {
-		return err
-	}
-	scope := rq.path.ID.Scope()
-	if err := h.authorize(rq, typeRoleDefinition+"/read", scope); err != nil {
-		return err
-	}
-	role, ok := access.BuiltInRole(rq.path.ID.Name())
-	if !ok {
-		return resource.Errorf(resource.NotFound, "The role definition '%s' could not be found.", rq.path.ID.Name())
-	}
-	writeJSON(rq.out, http.StatusOK, presentRole(scope, role))
-	return nil
-}
-
-func presentRole(scope resource.ID, role access.Role) any {
-	permissions := []any{}
-	for _, p := range role.Permissions {
-		permissions = append(permissions, map[string]any{
-			"actions": orEmpty(p.Actions), "notActions": orEmpty(p.NotActions),
-			"dataActions": orEmpty(p.DataActions), "notDataActions": orEmpty(p.NotDataActions),
-		})
-	}
-	return map[string]any{
-		"id": roleDefinitionID(scope, role.ID), "name": role.ID, "type": typeRoleDefinition,
-		"properties": map[string]any{
-			"roleName": role.Name, "type": "BuiltInRole", "description": role.Description,
-			"assignableScopes": []string{"/"}, "permissions": permissions,
-		},
-	}
-}
-
-func orEmpty(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
+	return at.Provider(TypeRoleDefinition, role).String()
 }
 
 func presentAssignment(r *resource.Resource) (any, error) {
@@ -129,32 +74,42 @@ func presentAssignment(r *resource.Resource) (any, error) {
 	return map[string]any{"id": r.ID.String(), "name": r.ID.Name(), "type": resource.TypeRoleAssignment, "properties": p}, nil
 }
 
-var principalFilter = regexp.MustCompile(`(?i)(?:principalId\s+eq\s+|assignedTo\()'([^']*)'`)
-
 // listRoleAssignments shows what is assigned at the scope, above it, and,
-// unless the filter says atScope(), below it.
+// unless the filter says atScope(), below it. By assignedTo, an object id also
+// has what its groups have, as far as they are known: those of the caller are.
 func (h *Handler) listRoleAssignments(rq *request) error {
 	if err := h.only(rq, http.MethodGet); err != nil {
 		return err
 	}
-	scope := rq.path.ID
+	scope, err := h.roleScope(rq.path.ID)
+	if err != nil {
+		return err
+	}
 	if err := h.authorize(rq, resource.TypeRoleAssignment+"/read", scope); err != nil {
 		return err
 	}
-	filter := queryParam(rq.http, "$filter")
-	principal := principalFilter.FindStringSubmatch(filter)
-	atScope := strings.Contains(strings.ToLower(filter), "atscope()")
+	filter, err := parseRoleFilter(queryParam(rq.http, "$filter"), assignmentTerms)
+	if err != nil {
+		return err
+	}
+	var assignees []string
+	if who, ok := filter[termAssignedTo]; ok {
+		assignees = []string{who}
+		if strings.EqualFold(who, rq.caller.ObjectID) {
+			assignees = append(assignees, rq.caller.Groups...)
+		}
+	}
 	value := []any{}
 	for _, r := range h.Store.List(resource.TypeRoleAssignment, resource.ID{}) {
 		at := r.ID.Scope()
-		if !within(scope, at) && (atScope || !within(at, scope)) {
+		if !within(scope, at) && (filter.has(termAtScope) || !within(at, scope)) {
 			continue
 		}
 		p, err := resource.Properties[RoleAssignment](r)
 		if err != nil {
 			return err
 		}
-		if principal != nil && !strings.EqualFold(principal[1], p.PrincipalID) {
+		if !filter.allows(termPrincipal, p.PrincipalID) || filter.has(termAssignedTo) && !anyFold(p.PrincipalID, assignees...) {
 			continue
 		}
 		v, err := presentAssignment(r)
@@ -181,7 +136,10 @@ func (h *Handler) serveRoleAssignment(rq *request) error {
 	if !ok || rq.http.Method == http.MethodPatch {
 		return h.methodNotAllowed(rq, "GET, PUT, DELETE")
 	}
-	scope := rq.path.ID.Scope()
+	scope, err := h.roleScope(rq.path.ID.Scope())
+	if err != nil {
+		return err
+	}
 	id := scope.Provider(resource.TypeRoleAssignment, rq.path.ID.Name())
 	if err := h.authorize(rq, resource.TypeRoleAssignment+"/"+verb, scope); err != nil {
 		return err
@@ -226,6 +184,9 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 		if err := checkScope(tx, id.Scope()); err != nil {
 			return err
 		}
+		if err := next.nameRole(tx, id.Scope()); err != nil {
+			return err
+		}
 		for _, other := range tx.List(resource.TypeRoleAssignment, id.Scope()) {
 			if !other.ID.Scope().Equal(id.Scope()) {
 				continue
@@ -237,8 +198,9 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 			same := strings.EqualFold(p.PrincipalID, next.PrincipalID) && roleGUID(p.RoleDefinitionID) == roleGUID(next.RoleDefinitionID)
 			switch {
 			case other.ID.Equal(id) && same:
-				status, written, rq.created = http.StatusOK, other, false
-				return nil
+				status, rq.created = http.StatusOK, false
+				written, err = describe(tx, other, p, next)
+				return err
 			case other.ID.Equal(id):
 				rq.created = false
 				return resource.Errorf(resource.RoleAssignmentFixed, "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.")
@@ -265,6 +227,11 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 // checkScope refuses a scope that is not there. What belongs to providers other
 // than ours cannot be known, so it passes.
 func checkScope(tx resource.Tx, scope resource.ID) error {
+	if scope.Subscription != "" {
+		if _, ok := tx.Get(resource.SubscriptionID(scope.Subscription)); !ok {
+			return subscriptionNotFound(scope)
+		}
+	}
 	if scope.Group != "" {
 		if _, ok := tx.Get(scope.GroupScope()); !ok {
 			return groupNotFound(scope)
@@ -294,23 +261,78 @@ func (h *Handler) readRoleAssignment(rq *request, id resource.ID) (*RoleAssignme
 		return nil, badBody(err.Error())
 	}
 	p := body.Properties
-	role, ok := access.BuiltInRole(p.RoleDefinitionID)
-	if !ok {
-		return nil, resource.Errorf(resource.RoleDefinitionNotFound, "The specified role definition with ID '%s' does not exist.", p.RoleDefinitionID)
-	}
 	if p.Condition != nil && *p.Condition != "" {
 		return nil, resource.Invalid("Conditions on role assignments are not offered by this server.")
 	}
-	if _, ok := h.Principal(p.PrincipalID); !ok {
-		return nil, resource.Errorf(resource.PrincipalNotFound, "Principal %s does not exist in the directory.", p.PrincipalID)
+	if p.Description != nil && utf8.RuneCountInString(*p.Description) > maxAssignmentDescription {
+		return nil, resource.Invalid("The property 'description' has at most %d characters.", maxAssignmentDescription)
 	}
-	p.Scope, p.RoleDefinitionID = id.Scope().String(), roleDefinitionID(id.Scope(), role.ID)
-	if p.PrincipalType == "" {
-		p.PrincipalType = "ServicePrincipal"
+	if err := h.checkPrincipal(&p); err != nil {
+		return nil, err
 	}
+	p.Scope = id.Scope().String()
 	p.CreatedOn, p.UpdatedOn = resource.Time(rq.now), resource.Time(rq.now)
 	p.CreatedBy, p.UpdatedBy = rq.caller.ObjectID, rq.caller.ObjectID
 	return &p, nil
+}
+
+// describe writes what of an assignment can change: its description.
+func describe(tx resource.Tx, r *resource.Resource, old, next *RoleAssignment) (*resource.Resource, error) {
+	if next.Description == nil || old.Description != nil && *old.Description == *next.Description {
+		return r, nil
+	}
+	changed := *old
+	changed.Description, changed.UpdatedOn, changed.UpdatedBy = next.Description, next.UpdatedOn, next.UpdatedBy
+	r = r.Clone()
+	if err := resource.Encode(r, &changed); err != nil {
+		return nil, err
+	}
+	tx.Put(r)
+	return r, nil
+}
+
+// nameRole checks that the role is there and can be assigned at scope.
+func (p *RoleAssignment) nameRole(tx resource.Tx, scope resource.ID) error {
+	role, ok, err := findRole(tx, p.RoleDefinitionID)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return resource.Errorf(resource.RoleDefinitionNotFound, "The specified role definition with ID '%s' does not exist.", p.RoleDefinitionID)
+	case !role.AssignableAt(scope.String()):
+		return resource.Errorf(resource.RoleDefinitionNotFound,
+			"The specified role definition with ID '%s' does not exist at the scope '%s': that is not one of its assignable scopes, nor below one.", role.ID, scope)
+	}
+	p.RoleDefinitionID = roleDefinitionID(scope, role.ID)
+	return nil
+}
+
+// principalTypes are those of assignments, in their spelling.
+var principalTypes = []string{access.PrincipalUser, access.PrincipalGroup, access.PrincipalProgram, "ForeignGroup", "Device"}
+
+// checkPrincipal checks who is to get a role. One that the directory does not
+// know may be a principal of another issuer; then nobody but the caller can say
+// of which type it is.
+func (h *Handler) checkPrincipal(p *RoleAssignment) error {
+	if p.PrincipalType != "" {
+		i := slices.IndexFunc(principalTypes, func(t string) bool { return strings.EqualFold(t, p.PrincipalType) })
+		if i < 0 {
+			return resource.Invalid("The principal type '%s' is not one of %s.", p.PrincipalType, strings.Join(principalTypes, ", "))
+		}
+		p.PrincipalType = principalTypes[i]
+	}
+	known, ok := h.Principal(p.PrincipalID)
+	switch {
+	case ok && !known.Pending && p.PrincipalType == "":
+		p.PrincipalType = access.PrincipalProgram
+	case ok && !known.Pending && p.PrincipalType != access.PrincipalProgram:
+		return resource.Errorf(codePrincipalType, "The PrincipalId '%s' has type '%s', which is different from specified PrincipalType '%s'.",
+			p.PrincipalID, access.PrincipalProgram, p.PrincipalType)
+	case ok && !known.Pending:
+	case ok || !h.ExternalPrincipals || p.PrincipalType == "" || uuid.Validate(p.PrincipalID) != nil || len(p.PrincipalID) != 36:
+		return resource.Errorf(resource.PrincipalNotFound, "Principal %s does not exist in the directory.", p.PrincipalID)
+	}
+	return nil
 }
 
 func roleGUID(id string) string {
@@ -321,6 +343,12 @@ func (h *Handler) deleteRoleAssignment(rq *request, id resource.ID) error {
 	var removed *resource.Resource
 	err := h.commit(rq, func(tx resource.Tx) error {
 		removed, _ = tx.Get(id)
+		if removed == nil {
+			return nil
+		}
+		if err := h.keepOwner(tx, removed); err != nil {
+			return err
+		}
 		tx.Delete(id)
 		return nil
 	})
@@ -332,4 +360,30 @@ func (h *Handler) deleteRoleAssignment(rq *request, id resource.ID) error {
 		return nil
 	}
 	return writePresented(rq, http.StatusOK, removed, presentAssignment)
+}
+
+// keepOwner refuses to remove the last Owner of everything: nobody could give
+// that role again.
+func (h *Handler) keepOwner(tx resource.Tx, leaving *resource.Resource) error {
+	isOwner := func(r *resource.Resource) (string, error) {
+		p, err := resource.Properties[RoleAssignment](r)
+		if err != nil || !r.ID.Scope().IsRoot() || roleGUID(p.RoleDefinitionID) != access.RoleOwner {
+			return "", err
+		}
+		return p.PrincipalID, nil
+	}
+	if who, err := isOwner(leaving); err != nil || who == "" {
+		return err
+	}
+	for _, r := range tx.List(resource.TypeRoleAssignment, resource.ID{}) {
+		who, err := isOwner(r)
+		if err != nil {
+			return err
+		}
+		if known, ok := h.Principal(who); ok && known.MaySignIn() && !r.ID.Equal(leaving.ID) {
+			return nil
+		}
+	}
+	return resource.Errorf(resource.Conflict,
+		"This is the last assignment of the role Owner at '/' to a program of this server; without one nobody could manage it. Assign the role to another one first.")
 }

@@ -167,7 +167,7 @@ func TestRoleDefinitions(t *testing.T) {
 	}
 	f.get("owner", at+"/"+guid1).wantError(404, "ResourceNotFound", guid1)
 	f.get("owner", "/providers/Microsoft.Authorization/roleDefinitions/"+access.RoleOwner).want(200)
-	f.put("owner", at+"/"+guid1, `{}`).wantError(405, "HttpMethodNotAllowed")
+	f.patch("owner", at+"/"+guid1, `{}`).wantError(405, "HttpMethodNotAllowed")
 	f.post("owner", at, `{}`).wantError(405, "HttpMethodNotAllowed")
 }
 

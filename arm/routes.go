@@ -32,9 +32,13 @@ func (h *Handler) fixedRoutes() []route {
 	collection := func(types ...string) func(*request) bool {
 		return func(rq *request) bool { return rq.path.Beyond && anyFold(rq.path.Namespace+"/"+rq.path.Tail, types...) }
 	}
+	group := func(rq *request) bool {
+		id := rq.path.ID
+		return id.Group != "" && id.Namespace == ""
+	}
 	atTenant := func(rq *request) bool { return rq.path.ID.Subscription == "" && !rq.path.Beyond }
 	provider := func(rq *request) bool {
-		return (subscription(rq) || root(rq)) && rq.path.Namespace != "" && anyFold(rq.path.Tail, "", "register", "unregister")
+		return (subscription(rq) || root(rq)) && rq.path.Namespace != "" && anyFold(rq.path.Tail, "", "register", "unregister", "resourceTypes", "providerPermissions")
 	}
 	return []route{
 		{tail(root, "subscriptions"), h.listSubscriptions},
@@ -42,12 +46,25 @@ func (h *Handler) fixedRoutes() []route {
 		{tail(subscription, ""), h.getSubscription},
 		{tail(subscription, "locations"), h.listLocations},
 		{tail(subscription, "resourceGroups"), h.listGroups},
+		{tail(subscription, "resources"), h.listResources},
+		{tail(subscription, "tagNames"), h.listTagNames},
+		{tail(group, "resources"), h.listResources},
+		{tail(group, "moveResources", "validateMoveResources"), h.refuseMove},
+		{func(rq *request) bool {
+			return subscription(rq) && rq.path.Beyond && anyFold(rq.path.Namespace+"/"+rq.path.Tail, typeRename)
+		}, h.renameSubscription},
+		{typed(typeTags), h.serveTags},
+		{collection(resource.TypeLock), h.listLocks},
 		{typed(resource.TypeGroup), h.serveGroup},
+		{isDeployment, h.serveDeployment},
 		{tail(func(rq *request) bool { return subscription(rq) || root(rq) }, "providers"), h.listProviders},
 		{provider, h.serveProvider},
 		{typed(typeAlias), h.serveAlias},
-		{typed(typeRoleDefinition), h.getRoleDefinition},
-		{collection(typeRoleDefinition), h.listRoleDefinitions},
+		{typed(TypeRoleDefinition), h.serveRoleDefinition},
+		{collection(TypeRoleDefinition), h.listRoleDefinitions},
+		{collection(typePermissions), h.listPermissions},
+		{func(rq *request) bool { return root(rq) && collection(typeProviderOperations)(rq) }, h.listProviderOperations},
+		{func(rq *request) bool { return atTenant(rq) && typed(typeProviderOperations)(rq) }, h.getProviderOperations},
 		{typed(resource.TypeRoleAssignment), h.serveRoleAssignment},
 		{collection(resource.TypeRoleAssignment), h.listRoleAssignments},
 		{func(rq *request) bool { return root(rq) && collection(typeTopicType)(rq) }, h.listTopicTypes},
@@ -57,6 +74,17 @@ func (h *Handler) fixedRoutes() []route {
 		}, h.listEventTypesOfTopicType},
 		{collection(typeEventType), h.listEventTypes},
 		{typed(eventgrid.Namespace+"/locations/operationsStatus", eventgrid.Namespace+"/locations/operationResults"), h.getOperation},
+	}
+}
+
+// deepRoutes serve the paths that do not follow ARM's own form: see parsePath.
+func (h *Handler) deepRoutes() []route {
+	tail := func(name string) func(*request) bool {
+		return func(rq *request) bool { return rq.path.ID.Group == "" && strings.EqualFold(rq.path.Tail, name) }
+	}
+	return []route{
+		{tail("tagNames"), h.serveTagName},
+		{isDeepDeployment, h.serveDeepDeployment},
 	}
 }
 

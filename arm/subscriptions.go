@@ -12,7 +12,10 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-const typeAlias = "Microsoft.Subscription/aliases"
+const (
+	typeAlias  = "Microsoft.Subscription/aliases"
+	typeRename = "Microsoft.Subscription/rename"
+)
 
 // NewSubscription returns a subscription that can be put into the store.
 func NewSubscription(rqNow resource.Time, id, displayName, creator string) (*resource.Resource, error) {
@@ -31,7 +34,7 @@ func (h *Handler) presentSubscription(r *resource.Resource) (any, error) {
 	return map[string]any{
 		"id": r.ID.String(), "subscriptionId": r.ID.Subscription, "tenantId": h.Tenant, "displayName": p.DisplayName, "state": p.State,
 		"subscriptionPolicies": map[string]string{"locationPlacementId": "Public_2014-09-01", "quotaId": "Intertie", "spendingLimit": "Off"},
-		"authorizationSource":  "RoleBased", "managedByTenants": []any{}, "tags": map[string]string{},
+		"authorizationSource":  "RoleBased", "managedByTenants": []any{}, "tags": tagsOf(r),
 	}, nil
 }
 
@@ -42,7 +45,7 @@ func (h *Handler) listSubscriptions(rq *request) error {
 	}
 	value := []any{}
 	for _, r := range h.Store.List(resource.TypeSubscription, resource.ID{}) {
-		if !h.Authorizer.AnyAt(rq.caller.ObjectID, r.ID.String()) {
+		if !h.Authorizer.AnyAt(rq.caller.ObjectID, r.ID.String(), rq.caller.Groups...) {
 			continue
 		}
 		v, err := h.presentSubscription(r)
@@ -61,7 +64,7 @@ func (h *Handler) getSubscription(rq *request) error {
 	}
 	id := rq.path.ID
 	// Whoever has a role somewhere inside may see the subscription itself.
-	if !h.Authorizer.AnyAt(rq.caller.ObjectID, id.String()) {
+	if !h.Authorizer.AnyAt(rq.caller.ObjectID, id.String(), rq.caller.Groups...) {
 		return h.authorize(rq, "Microsoft.Resources/subscriptions/read", id)
 	}
 	r, err := h.findSubscription(id)
@@ -79,9 +82,13 @@ func (h *Handler) getSubscription(rq *request) error {
 func (h *Handler) findSubscription(id resource.ID) (*resource.Resource, error) {
 	r, ok := h.Store.Get(resource.SubscriptionID(id.Subscription))
 	if !ok {
-		return nil, resource.Errorf(resource.SubscriptionNotFound, "The subscription '%s' could not be found.", id.Subscription)
+		return nil, subscriptionNotFound(id)
 	}
 	return r, nil
+}
+
+func subscriptionNotFound(id resource.ID) error {
+	return resource.Errorf(resource.SubscriptionNotFound, "The subscription '%s' could not be found.", id.Subscription)
 }
 
 func (h *Handler) listTenants(rq *request) error {
@@ -149,6 +156,55 @@ func (h *Handler) regionList() [][2]string {
 	}
 	return out
 }
+
+// renameSubscription changes the name that people see.
+func (h *Handler) renameSubscription(rq *request) error {
+	if err := h.only(rq, http.MethodPost); err != nil {
+		return err
+	}
+	if err := h.authorize(rq, typeRename+"/action", rq.path.ID); err != nil {
+		return err
+	}
+	raw, err := rq.body()
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Name string `json:"subscriptionName"`
+	}
+	if err := json.Unmarshal(raw, &body); err != nil {
+		return badBody(err.Error())
+	}
+	if body.Name == "" || len(body.Name) > maxSubscriptionName {
+		return resource.Invalid("The property 'subscriptionName' is required, with at most %d bytes.", maxSubscriptionName)
+	}
+	err = h.commit(rq, func(tx resource.Tx) error {
+		old, ok := tx.Get(rq.path.ID)
+		if !ok {
+			return subscriptionNotFound(rq.path.ID)
+		}
+		p, err := resource.Properties[eventgrid.Subscription](old)
+		if err != nil {
+			return err
+		}
+		p.DisplayName = body.Name
+		next := old.Clone()
+		next.ModifiedAt, next.ModifiedBy = rq.now, rq.caller.ObjectID
+		if err := resource.Encode(next, p); err != nil {
+			return err
+		}
+		tx.Put(next)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	writeJSON(rq.out, http.StatusOK, map[string]string{"subscriptionId": rq.path.ID.Subscription})
+	return nil
+}
+
+// maxSubscriptionName bounds the display name of a subscription, in bytes.
+const maxSubscriptionName = 256
 
 // aliasPattern bounds the names that clients choose for aliases.
 var aliasPattern = regexp.MustCompile(`^[-\w.]{1,64}$`)

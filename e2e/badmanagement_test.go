@@ -11,6 +11,7 @@ import (
 // TestRefusedManagement sends what the management API must refuse, each with
 // the status and the code that Azure's clients read.
 func TestRefusedManagement(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -108,6 +109,7 @@ func TestRefusedManagement(t *testing.T) {
 
 // TestRegions limits a server to one region.
 func TestRegions(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--regions", "westeurope,northeurope")
 	partner, _ := pair(t, s)
 	a := partner.call(t, "PUT", partner.id("partnerNamespaces", "elsewhere"), fmt.Sprintf(`{"location":"eastus","properties":{"partnerRegistrationFullyQualifiedId":%q}}`,

@@ -14,6 +14,7 @@ const goodEvent = `{"specversion":"1.0","id":"1","source":"/s","type":"t"}`
 // TestRefusedPublishes sends what the publish API must refuse, each with the
 // status and the codes that Event Grid's clients read. None of it arrives.
 func TestRefusedPublishes(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -130,6 +131,7 @@ func publishAs(t *testing.T, p *publisher, method, url string, header map[string
 
 // TestNetworkRules refuses publishers by address and by credential kind.
 func TestNetworkRules(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)

@@ -21,6 +21,7 @@ func (d *side) channel(t *testing.T, ns, name, subscription, group, topic string
 // TestChannelRules breaks the rules of creating a channel one by one. Each time
 // neither a channel nor a partner topic appears.
 func TestChannelRules(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	partner := newSide(t, s, "partner", "Contributor")
 	customer := newSide(t, s, "customer", "Contributor")
@@ -105,6 +106,7 @@ func (d *side) grantUntil(t *testing.T, immutableID string, at time.Time) {
 // TestWithdrawnAuthorization stops what the partner may change; what flows
 // already goes on until the customer deletes the topic.
 func TestWithdrawnAuthorization(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -149,6 +151,7 @@ func TestWithdrawnAuthorization(t *testing.T) {
 // TestInactiveTopicsTakeNothing publishes before activation and while
 // deactivated: 200, and the events are not kept.
 func TestInactiveTopicsTakeNothing(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -214,6 +217,7 @@ func TestNeverActivated(t *testing.T) {
 
 // TestGroupsGoWithEverything deletes the resource groups of both sides.
 func TestGroupsGoWithEverything(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -259,6 +263,7 @@ func TestGroupsGoWithEverything(t *testing.T) {
 // delete something of a customer who withdrew the authorization, so it is
 // refused, as a whole, until the customer has deleted it.
 func TestGroupOfPartnerWithoutAuthorization(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -288,6 +293,7 @@ func TestGroupOfPartnerWithoutAuthorization(t *testing.T) {
 // TestOneTopicOneChannel has many channels ask for one partner topic at the
 // same time: exactly one gets it.
 func TestOneTopicOneChannel(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	partner, customer := pair(t, s)
 	header := map[string]string{"Authorization": "Bearer " + partner.token(t, "https://management.azure.com/.default")}

@@ -54,9 +54,54 @@ func TestKilledUnderLoad(t *testing.T) {
 	checkWorld(t, partner, customer)
 }
 
+// TestTopicKilledUnderLoad kills the server while a custom topic takes events
+// that go out in batches, converted and as they are.
+func TestTopicKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "--retry-schedule", "1s")
+	hook := receive(t)
+	d := shop(t, s)
+	topic := d.openTopic(t, "orders", gridInput)
+	for path, schema := range map[string]armeventgrid.EventDeliverySchema{"/grid": asGrid, "/cloud": asCloud} {
+		d.subscribeAt(t, topic.id, path[1:], batched(webhookAs(hook.URL+path, schema), 50))
+	}
+	// Some batches fail, each as a whole.
+	hook.answer("/cloud", func(w http.ResponseWriter, _ *http.Request) {
+		if rand.N(4) == 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	var accepted []string
+	for round := range crashes {
+		ids, stop := publishUntilStopped(t, topic, fmt.Sprintf("round%d", round))
+		after(t.Context(), 300*time.Millisecond+rand.N(700*time.Millisecond))
+		s.kill(t)
+		stop()
+		accepted = append(accepted, ids()...)
+		s.start(t)
+	}
+	hook.answer("/cloud", nil)
+	for _, path := range []string{"/grid", "/cloud"} {
+		if !cameTrue(t.Context(), time.Minute, func() bool { return hook.hasAll(path, accepted) }) {
+			missing := hook.missing(path, accepted)
+			t.Errorf("%s: %d of %d accepted events are lost, such as %s", path, len(missing), len(accepted), missing[0])
+		}
+		largest := 0
+		for _, got := range hook.deliveries(path) {
+			largest = max(largest, got.of)
+		}
+		t.Logf("%s: %d events accepted, %d deliveries, batches of up to %d", path, len(accepted), len(hook.deliveries(path)), largest)
+		if largest < 2 || largest > 50 {
+			t.Errorf("%s: the largest batch has %d events", path, largest)
+		}
+	}
+}
+
 // publishUntilStopped publishes from several clients, singly and in batches,
 // each of them until its first failure. ids are those that were answered 200.
-func publishUntilStopped(t *testing.T, p *publisher, prefix string) (ids func() []string, stop func()) {
+func publishUntilStopped(t *testing.T, p interface {
+	publish(ctx context.Context, ids ...string) (bool, error)
+}, prefix string) (ids func() []string, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex

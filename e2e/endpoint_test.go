@@ -27,6 +27,7 @@ func subscribing(t *testing.T, s *server) (customer *side, to func(name, url str
 // TestForbiddenEndpoints names endpoints that a server for others must never
 // ask, with and without the switch for a laptop.
 func TestForbiddenEndpoints(t *testing.T) {
+	t.Parallel()
 	hook := receive(t)
 	asked := hook.consentCount("/x")
 	always := []string{
@@ -64,6 +65,7 @@ func TestForbiddenEndpoints(t *testing.T) {
 // TestRefusedHandshakes has endpoints that do not consent: nothing is created,
 // and no event of the topic ever reaches them.
 func TestRefusedHandshakes(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	customer, subscribe := subscribing(t, s)
@@ -105,6 +107,7 @@ func TestRefusedHandshakes(t *testing.T) {
 // TestManualConsent follows the link that an endpoint was given, with GET and
 // with POST; before that no event comes, afterwards they do.
 func TestManualConsent(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)

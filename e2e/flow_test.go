@@ -12,6 +12,7 @@ import (
 
 // TestSignIn signs in both ways that Azure's identity library knows.
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	partner := newSide(t, s, "partner", "Contributor")
 	for _, tenant := range []string{"adfs", s.tenant(t)} {
@@ -33,6 +34,7 @@ func TestSignIn(t *testing.T) {
 // TestProviderRegistersByItself starts with subscriptions that have not
 // registered the provider; the SDK's own policy does it on the first refusal.
 func TestProviderRegistersByItself(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	d := newSide(t, s, "partner", "Contributor")
 	d.makeGroup(t)
@@ -57,6 +59,7 @@ func TestProviderRegistersByItself(t *testing.T) {
 // TestManagement walks the partner's flow from one end to the other with the
 // typed clients, and looks at everything from both sides.
 func TestManagement(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)

@@ -15,6 +15,7 @@ import (
 // TestForeignHost sends requests that name another host: no answer may lead a
 // client there.
 func TestForeignHost(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	partner, _ := pair(t, s)
 	token := partner.token(t, "https://management.azure.com/.default")
@@ -46,6 +47,7 @@ func TestForeignHost(t *testing.T) {
 
 // TestPlainListener publishes over plain HTTP, which serves nothing else.
 func TestPlainListener(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--listen-http", "127.0.0.1:0")
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -72,6 +74,7 @@ func TestPlainListener(t *testing.T) {
 // TestPublishDomain publishes to a host of the namespace's own, with a name in
 // the certificate and without any DNS server, and to the path as well.
 func TestPublishDomain(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--publish-domain", "events.test")
 	hook := receive(t)
 	partner, customer := pair(t, s)

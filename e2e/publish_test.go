@@ -144,6 +144,7 @@ func checkNotification(t *testing.T, d delivery) {
 // TestBytesAreKept sends bytes that no SDK would write: the delivered event is
 // the published one, byte for byte, but for a specversion that consumers refuse.
 func TestBytesAreKept(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)

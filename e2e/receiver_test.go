@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -23,13 +24,14 @@ type receiver struct {
 	consents map[string]http.HandlerFunc
 }
 
-// delivery is one request that an endpoint accepted.
+// delivery is one event of a request that an endpoint accepted.
 type delivery struct {
 	at     time.Time
 	header http.Header
 	id     string
 	data   json.RawMessage
-	body   []byte
+	body   []byte // of the event
+	of     int    // events in the request
 }
 
 func receive(t *testing.T) *receiver {
@@ -103,12 +105,41 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		return // the server broke off, so it will repeat
 	}
+	switch req.Header.Get("Aeg-Event-Type") {
+	case "SubscriptionValidation":
+		if consent == nil {
+			consent = validate(body)
+		}
+		consent(w, req)
+		return
+	case "SubscriptionDeletion":
+		r.record(deletionsOf(req.URL.Path), at, req.Header, body)
+		return
+	}
 	status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 	if answer != nil {
 		answer(status, req)
 	}
 	if status.status == http.StatusOK && req.Context().Err() == nil {
-		r.record(at, req, body)
+		r.record(req.URL.Path, at, req.Header, body)
+	}
+}
+
+// deletionsOf is under which the notices are that an event subscription to a
+// path was deleted.
+func deletionsOf(path string) string { return "deletions of " + path }
+
+// validate consents as receivers of the Event Grid schema do.
+func validate(body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		var events []struct {
+			Data struct{ ValidationCode string }
+		}
+		if json.Unmarshal(body, &events) != nil || len(events) != 1 {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]string{"validationResponse": events[0].Data.ValidationCode})
 	}
 }
 
@@ -118,23 +149,35 @@ type statusWriter struct {
 	status int
 }
 
+// Unwrap lets answers be flushed and connections be taken.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (r *receiver) record(at time.Time, req *http.Request, body []byte) {
-	d := delivery{at: at, header: req.Header, body: body}
-	var e struct {
-		ID   string          `json:"id"`
-		Data json.RawMessage `json:"data"`
-	}
-	if json.Unmarshal(body, &e) == nil {
-		d.id, d.data = e.ID, e.Data
+// record keeps the events of a request: one object, or an array of them.
+func (r *receiver) record(path string, at time.Time, header http.Header, body []byte) {
+	events := []json.RawMessage{body}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '[' {
+		if json.Unmarshal(trimmed, &events) != nil {
+			events = []json.RawMessage{body}
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.got[req.URL.Path] = append(r.got[req.URL.Path], d)
+	for _, b := range events {
+		d := delivery{at: at, header: header, body: b, of: len(events)}
+		var e struct {
+			ID   string          `json:"id"`
+			Data json.RawMessage `json:"data"`
+		}
+		if json.Unmarshal(b, &e) == nil {
+			d.id, d.data = e.ID, e.Data
+		}
+		r.got[path] = append(r.got[path], d)
+	}
 }
 
 // deliveries returns what an endpoint has accepted so far, repeats included.

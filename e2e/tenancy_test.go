@@ -66,6 +66,7 @@ var (
 // TestStrangersSeeNothing tries every operation of each side as the other: 403,
 // with the same words whether the resource is there or not, and nothing changes.
 func TestStrangersSeeNothing(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)
@@ -138,6 +139,7 @@ func TestStrangersSeeNothing(t *testing.T) {
 
 // TestRoles gives principals less than everything.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	hook := receive(t)
 	partner, customer := pair(t, s)

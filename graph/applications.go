@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ func (h *Handler) createApplication(c *call) error {
 	}
 	p := access.NewServicePrincipal(h.Tenant, "", h.now())
 	p.Pending = true
+	p.Owners = []string{c.caller.ObjectID}
 	if err := body.apply(&p); err != nil {
 		return err
 	}
@@ -177,9 +179,23 @@ func (h *Handler) removePassword(c *call, find finder, id string) error {
 // secret.
 func (h *Handler) audit(c *call, p access.ServicePrincipal) *slog.Logger {
 	return h.logger().With(
-		slog.String("app_id", p.AppID), slog.String("object_id", p.ObjectID), slog.String("name", p.DisplayName),
-		slog.String("by", c.caller.ObjectID), slog.String("remote", c.r.RemoteAddr),
-	)
+		slog.String("app_id", p.AppID), slog.String("object_id", p.ObjectID), slog.String("display_name", p.DisplayName),
+	).With(h.who(c)...)
+}
+
+// who names the caller under the names that the management API uses.
+func (h *Handler) who(c *call) []any {
+	address := c.r.RemoteAddr
+	if h.ClientIP != nil {
+		address = h.ClientIP(c.r)
+	} else if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	return []any{
+		slog.String("principal", c.caller.ObjectID), slog.String("client", c.caller.AppID), slog.String("name", c.caller.Name),
+		slog.String("issuer", c.caller.Issuer), slog.String("address", address), slog.String("remote", c.r.RemoteAddr),
+		slog.String("request", c.id),
+	}
 }
 
 func (c *call) context(of string) string {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/intertie/intertie/access"
 )
 
@@ -21,6 +23,11 @@ type Directory interface {
 	// fails with [access.ErrConflict] when Revision is not the newest. Once it
 	// returned nil the principal can sign in.
 	Put(ctx context.Context, sp access.ServicePrincipal) error
+	// Remove deletes the principal, and puts another one in its place unless
+	// instead is nil, as one change. It fails with [access.ErrConflict] when the
+	// Revision of sp is not the newest. Once it returned nil, no token of the
+	// principal is accepted any more.
+	Remove(ctx context.Context, sp access.ServicePrincipal, instead *access.ServicePrincipal) error
 }
 
 // Verifier checks bearer tokens, as [access.Tokens] does.
@@ -30,10 +37,10 @@ type Verifier interface {
 
 // Authorizer decides what a principal may do, as [access.Authorizer] does.
 type Authorizer interface {
-	Allowed(principal, action, scope string) bool
+	Allowed(principal, action, scope string, groups ...string) bool
 }
 
-// Handler serves /graph/v1.0. All fields but Audiences, Now and Logger are
+// Handler serves /graph/v1.0. All fields but Audiences, ClientIP, Now and Logger are
 // required. It is safe for concurrent use when its fields are.
 type Handler struct {
 	Tokens     Verifier
@@ -46,8 +53,11 @@ type Handler struct {
 	// Audiences are further base URLs of this server that tokens may be made
 	// out to, besides the one the client came by.
 	Audiences []string
-	Now       func() time.Time // default time.Now
-	Logger    *slog.Logger     // default: discards
+	// ClientIP returns the address that a request comes from, through proxies as
+	// far as they are trusted; default: that of the connection.
+	ClientIP func(*http.Request) string
+	Now      func() time.Time // default time.Now
+	Logger   *slog.Logger     // default: discards
 }
 
 const (
@@ -61,6 +71,7 @@ const (
 type call struct {
 	w      http.ResponseWriter
 	r      *http.Request
+	id     string // told to the client, and in the log
 	base   string
 	caller access.Claims
 }
@@ -74,16 +85,18 @@ func (h *Handler) Match(path string) bool {
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-cache")
+	c := &call{w: w, r: r, id: uuid.NewString()}
+	w.Header().Set("request-id", c.id)
 	base, err := h.BaseURL(r)
 	if err != nil {
-		h.fail(w, r, badRequest("Request_BadRequest", "The request was made to a host name that is not one of this server's."))
+		h.fail(c, badRequest("Request_BadRequest", "The request was made to a host name that is not one of this server's."))
 		return
 	}
-	c := &call{w: w, r: r, base: strings.TrimRight(base, "/")}
+	c.base = strings.TrimRight(base, "/")
 
 	s := split(r.URL.Path)
 	if len(s) < 3 || !strings.EqualFold(s[0], root) || !strings.EqualFold(s[1], version) {
-		h.fail(w, r, notFound("BadRequest", "Only "+version+" of the API is served, at /"+root+"/"+version+"."))
+		h.fail(c, notFound("BadRequest", "Only "+version+" of the API is served, at /"+root+"/"+version+"."))
 		return
 	}
 	op, err := h.operation(r.Method, s[2:])
@@ -94,11 +107,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = op.do(c)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.fail(c, err)
 	}
 }
 
-// operation is what a request asks for, and the action it needs.
+// operation is what a request asks for, and the action it needs: none where a
+// valid token is enough.
 type operation struct {
 	action string
 	do     func(*call) error
@@ -132,6 +146,8 @@ func (h *Handler) operation(method string, s []string) (operation, error) {
 	}
 	read := func(f func(*call) error) (operation, error) { return operation{access.ActionReadPrincipals, f}, nil }
 	write := func(f func(*call) error) (operation, error) { return operation{access.ActionWritePrincipals, f}, nil }
+	any := func(f func(*call) error) (operation, error) { return operation{"", f}, nil }
+	ofApplication := strings.EqualFold(set, "applications")
 
 	switch method + " " + strings.ToLower(set) + member {
 	case "GET applications":
@@ -142,12 +158,38 @@ func (h *Handler) operation(method string, s []string) (operation, error) {
 		return read(func(c *call) error { return h.getApplication(c, find, ref) })
 	case "PATCH applications/{id}":
 		return write(func(c *call) error { return h.updateApplication(c, find, ref) })
+	case "DELETE applications/{id}":
+		return write(func(c *call) error { return h.deleteApplication(c, find, ref) })
 	case "GET serviceprincipals":
 		return read(h.listPrincipals)
 	case "POST serviceprincipals":
 		return write(h.createPrincipal)
 	case "GET serviceprincipals/{id}":
 		return read(func(c *call) error { return h.getPrincipal(c, find, ref) })
+	case "PATCH serviceprincipals/{id}":
+		return write(func(c *call) error { return h.updatePrincipal(c, find, ref) })
+	case "DELETE serviceprincipals/{id}":
+		return write(func(c *call) error { return h.deletePrincipal(c, find, ref) })
+	case "GET applications/{id}/owners", "GET serviceprincipals/{id}/owners":
+		return read(func(c *call) error { return h.listOwners(c, find, ref) })
+	case "POST applications/{id}/owners/$ref", "POST serviceprincipals/{id}/owners/$ref":
+		return write(func(c *call) error { return h.addOwner(c, find, ref) })
+	case "GET me":
+		return any(h.getMe)
+	case "GET me/{id}":
+		if strings.EqualFold(ref, "ownedObjects") {
+			return any(h.listOwned)
+		}
+	case "GET organization":
+		return any(h.listOrganization)
+	case "GET organization/{id}":
+		return any(func(c *call) error { return h.getOrganization(c, ref) })
+	case "GET users":
+		return read(func(c *call) error { return nobody(c, "users") })
+	case "GET groups":
+		return read(func(c *call) error { return nobody(c, "groups") })
+	case "GET users/{id}", "GET groups/{id}":
+		return read(func(*call) error { return noSuch(ref) })
 	case "POST applications/{id}/addpassword", "POST serviceprincipals/{id}/addpassword":
 		return write(func(c *call) error { return h.addPassword(c, find, ref) })
 	case "POST applications/{id}/removepassword", "POST serviceprincipals/{id}/removepassword":
@@ -156,6 +198,11 @@ func (h *Handler) operation(method string, s []string) (operation, error) {
 		if strings.EqualFold(ref, "getByIds") {
 			return read(h.getByIDs)
 		}
+	}
+	// DELETE …/owners/{id}/$ref is the one path with an id of its own.
+	if method == http.MethodDelete && len(s) == 5 && strings.EqualFold(s[2], "owners") && strings.EqualFold(s[4], "$ref") &&
+		(ofApplication || strings.EqualFold(set, "servicePrincipals")) {
+		return write(func(c *call) error { return h.removeOwner(c, find, ref, s[3]) })
 	}
 	return operation{}, notFound("BadRequest", "There is no "+method+" for the segment '"+strings.Join(s, "/")+"' here.")
 }
@@ -189,13 +236,14 @@ func (h *Handler) authorize(c *call, action string) error {
 		return h.unauthenticated(c, "Lifetime validation failed, the token is expired.")
 	case errors.Is(err, access.ErrTokenAudience):
 		return h.unauthenticated(c, "Access token validation failure. Invalid audience.")
+	case errors.Is(err, access.ErrIssuerDown):
+		return &problem{http.StatusServiceUnavailable, "Service_ServiceUnavailable", "The access token cannot be checked now; try again."}
 	case err != nil:
 		return h.unauthenticated(c, "Access token validation failure.")
 	}
 	c.caller = claims
-	if !h.Authorizer.Allowed(claims.ObjectID, action, rootScope) {
-		h.logger().LogAttrs(c.r.Context(), slog.LevelWarn, "directory access denied", slog.String("object_id", claims.ObjectID),
-			slog.String("action", action), slog.String("remote", c.r.RemoteAddr))
+	if action != "" && !h.Authorizer.Allowed(claims.ObjectID, action, rootScope, claims.Groups...) {
+		h.logger().With(h.who(c)...).Warn("directory access denied", slog.String("action", action), slog.String("path", c.r.URL.Path))
 		return &problem{
 			status: http.StatusForbidden, code: "Authorization_RequestDenied",
 			message: "Insufficient privileges to complete the operation: '" + action + "' at scope '/' is needed.",

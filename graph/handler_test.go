@@ -112,6 +112,21 @@ func (tokens) Verify(token string, audiences []string) (access.Claims, error) {
 	return access.Claims{}, access.ErrTokenAudience
 }
 
+func (m *memory) Remove(_ context.Context, p access.ServicePrincipal, instead *access.ServicePrincipal) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byApp[p.AppID].Revision != p.Revision {
+		return access.ErrConflict
+	}
+	delete(m.byApp, p.AppID)
+	if instead != nil {
+		next := instead.Clone()
+		next.Revision++
+		m.byApp[next.AppID] = next
+	}
+	return m.broken
+}
+
 type world struct {
 	h   *Handler
 	dir *memory
@@ -365,8 +380,12 @@ func TestRefusals(t *testing.T) {
 		{"unreadable end", "POST", "applications/" + app.ID + "/addPassword", `{"passwordCredential":{"endDateTime":"soon"}}`, 400, "Request_BadRequest"},
 		{"unknown filter", "GET", "servicePrincipals?$filter=" + url.QueryEscape("tags/any(t:t eq 'x')"), ``, 400, "Request_UnsupportedQuery"},
 		{"two conditions", "GET", "servicePrincipals?$filter=" + url.QueryEscape("appId eq 'x' or appId eq 'y'"), ``, 400, "Request_UnsupportedQuery"},
-		{"users", "GET", "users?$filter=x", ``, 404, "BadRequest"},
-		{"deletion", "DELETE", "applications/" + app.ID, ``, 404, "BadRequest"},
+		{"a user", "GET", "users/x", ``, 404, "Request_ResourceNotFound"},
+		{"new user", "POST", "users", `{}`, 404, "BadRequest"},
+		{"deletion of nobody", "DELETE", "applications/x", ``, 404, "Request_ResourceNotFound"},
+		{"deletion of a pending principal", "DELETE", "servicePrincipals/" + p.ObjectID, ``, 404, "Request_ResourceNotFound"},
+		{"nothing of mine", "GET", "me/x", ``, 404, "BadRequest"},
+		{"other organization", "GET", "organization/x", ``, 404, "Request_ResourceNotFound"},
 		{"other version", "GET", base + "/graph/beta/applications", ``, 404, "BadRequest"},
 		{"root", "GET", base + "/graph", ``, 404, "BadRequest"},
 		{"other host", "GET", "https://evil/graph/v1.0/applications", ``, 400, "Request_BadRequest"},
@@ -479,22 +498,24 @@ func FuzzParseFilter(f *testing.F) {
 	f.Add("startswith(displayName,'x')")
 	f.Add("appId eq 'it''s'")
 	f.Add("servicePrincipalNames/any(:")
+	f.Add("displayName eq ' and ' and appId eq 'y' and ")
 	f.Fuzz(func(t *testing.T, s string) {
-		c, err := parseFilter(s)
+		conditions, err := parseFilter(s)
 		if err != nil {
 			if p, ok := errors.AsType[*problem](err); !ok || p.status != http.StatusBadRequest {
 				t.Fatalf("%q: %v", s, err)
 			}
 			return
 		}
-		switch c.property {
-		case "appid", "id", "displayname":
-		case "":
-			if strings.TrimSpace(s) != "" {
-				t.Fatalf("%q was taken for no filter", s)
+		if (len(conditions) == 0) != (strings.TrimSpace(s) == "") {
+			t.Fatalf("%q was taken for %d conditions", s, len(conditions))
+		}
+		for _, c := range conditions {
+			switch c.property {
+			case "appid", "id", "displayname", "identifieruri":
+			default:
+				t.Fatalf("%q gave %+v", s, c)
 			}
-		default:
-			t.Fatalf("%q gave %+v", s, c)
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 const (
 	typePrincipal   = "#microsoft.graph.servicePrincipal"
 	typeApplication = "#microsoft.graph.application"
+	typeUser        = "#microsoft.graph.user"
 )
 
 type application struct {
@@ -89,7 +90,7 @@ func applicationView(p access.ServicePrincipal) application {
 func principalView(p access.ServicePrincipal) servicePrincipal {
 	return servicePrincipal{
 		ID: p.ObjectID, AppID: p.AppID, DisplayName: p.DisplayName, AppDisplayName: p.DisplayName,
-		Owner: p.Tenant, Enabled: true, Created: timestamp(p.Created), Type: "Application",
+		Owner: p.Tenant, Enabled: !p.Disabled, Created: timestamp(p.Created), Type: "Application",
 		Names: []string{p.AppID}, Passwords: passwordViews(p), Keys: keyViews(p),
 	}
 }

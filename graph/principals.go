@@ -12,7 +12,8 @@ import (
 // and be given roles.
 func (h *Handler) createPrincipal(c *call) error {
 	var body struct {
-		AppID string `json:"appId"`
+		AppID   string   `json:"appId"`
+		Enabled flexBool `json:"accountEnabled"`
 	}
 	if err := c.readBody(&body, false); err != nil {
 		return err
@@ -29,7 +30,7 @@ func (h *Handler) createPrincipal(c *call) error {
 					p.AppID + " is already in use.",
 			}
 		}
-		p.Pending = false
+		p.Pending, p.Disabled = false, body.Enabled.off
 		return nil
 	})
 	if err != nil {

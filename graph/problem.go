@@ -45,8 +45,8 @@ type errorBody struct {
 
 // fail answers with err. What is no problem of the client's is logged under the
 // request id that the client gets, and told to nobody else.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	id := uuid.NewString()
+func (h *Handler) fail(c *call, err error) {
+	w, r, id := c.w, c.r, c.id
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
 		h.logger().LogAttrs(r.Context(), slog.LevelError, "directory request failed", slog.Any("error", err),
@@ -61,7 +61,6 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if own, err := uuid.Parse(r.Header.Get("client-request-id")); err == nil {
 		b.Error.InnerError.ClientRequestID = own.String()
 	}
-	w.Header().Set("request-id", id)
 	writeJSON(w, p.status, b)
 }
 

@@ -17,9 +17,9 @@ type Tokens interface {
 
 // Authorizer decides about data actions; *access.Authorizer does.
 type Authorizer interface {
-	// AllowedData reports whether the principal may carry out the data action
-	// at the scope, an ARM id.
-	AllowedData(principal, action, scope string) bool
+	// AllowedData reports whether the principal, being in groups, may carry out
+	// the data action at the scope, an ARM id.
+	AllowedData(principal, action, scope string, groups ...string) bool
 }
 
 // credentials are the ways to authenticate that a request uses.
@@ -101,7 +101,7 @@ func (h *Handler) checkBearer(r *http.Request, tokens []string, src *Source) *pr
 	if err != nil {
 		return unauthorized(r, "The Bearer token was refused: "+err.Error()+".")
 	}
-	if !h.Authorizer.AllowedData(claims.ObjectID, access.ActionSendEvents, src.ID) {
+	if !h.Authorizer.AllowedData(claims.ObjectID, access.ActionSendEvents, src.ID, claims.Groups...) {
 		return forbidden("Forbidden", "The principal '"+claims.ObjectID+"' may not publish to '"+src.Name+"': it needs a role with the data action '"+
 			access.ActionSendEvents+"', such as EventGrid Data Sender, at the scope '"+src.ID+"' or above.")
 	}

@@ -255,7 +255,7 @@ func (f fakeTokens) Verify(token string, audiences []string) (access.Claims, err
 
 type fakeAuthorizer string
 
-func (f fakeAuthorizer) AllowedData(principal, action, scope string) bool {
+func (f fakeAuthorizer) AllowedData(principal, action, scope string, _ ...string) bool {
 	return principal == string(f) && action == "Microsoft.EventGrid/events/send/action" &&
 		(scope == namespaceID || scope == topicID || scope == domainID)
 }

@@ -3,6 +3,7 @@ package signin
 import (
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,7 +18,7 @@ type Directory interface {
 	ByAppID(appID string) (access.ServicePrincipal, bool)
 }
 
-// Handler answers sign-in requests. All fields but Audiences, Now and Logger
+// Handler answers sign-in requests. All fields but Audiences, ClientIP, Now and Logger
 // are required. It is safe for concurrent use when its fields are.
 type Handler struct {
 	Tokens    *access.Tokens
@@ -31,8 +32,24 @@ type Handler struct {
 	// Audiences are further base URLs of this server that tokens may be asked
 	// for, besides the one the client came by.
 	Audiences []string
-	Now       func() time.Time // default time.Now
-	Logger    *slog.Logger     // default: discards
+	// ClientIP returns the address that a request comes from, through proxies as
+	// far as they are trusted; default: that of the connection.
+	ClientIP func(*http.Request) string
+	Now      func() time.Time // default time.Now
+	Logger   *slog.Logger     // default: discards
+
+	refusals access.Throttle // of the log
+}
+
+func (h *Handler) address(r *http.Request) string {
+	if h.ClientIP != nil {
+		return h.ClientIP(r)
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // Match reports whether a URL path belongs to this package.

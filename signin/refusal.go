@@ -86,6 +86,13 @@ func errUnknownApp(appID, tenant string) refusal {
 	}
 }
 
+func errDisabled(appID string) refusal {
+	return refusal{
+		http.StatusUnauthorized, "unauthorized_client", 7000112,
+		fmt.Sprintf("Application '%s' is disabled.", appID), nil,
+	}
+}
+
 func errScope(scope string) refusal {
 	return refusal{
 		http.StatusBadRequest, "invalid_scope", 1002012,
@@ -156,14 +163,22 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, clientID string
 	if _, err := uuid.Parse(clientID); err != nil && clientID != "" {
 		clientID = "(not a GUID)"
 	}
+	address := h.address(r)
 	attrs := []slog.Attr{
-		slog.Int("code", f.number), slog.String("client_id", clientID), slog.String("remote", r.RemoteAddr),
+		slog.Int("code", f.number), slog.String("reason", f.text), slog.String("client_id", clientID),
+		slog.String("address", address), slog.String("remote", r.RemoteAddr),
 		slog.String("path", r.URL.Path), slog.String("trace_id", trace),
 	}
 	if f.cause != nil {
 		attrs = append(attrs, slog.Any("cause", f.cause))
 	}
-	h.logger().LogAttrs(r.Context(), slog.LevelWarn, "sign-in refused", attrs...)
+	// A guesser must not bury what else the log has to say.
+	if held, ok := h.refusals.News(address); ok {
+		if held > 0 {
+			attrs = append(attrs, slog.Int("left_out", held))
+		}
+		h.logger().LogAttrs(r.Context(), slog.LevelWarn, "sign-in refused", attrs...)
+	}
 
 	stamp := h.now().UTC().Format("2006-01-02 15:04:05Z")
 	noStore(w, trace)

@@ -133,6 +133,9 @@ func (h *Handler) authenticate(form url.Values, rt route, base string) (access.S
 	if err != nil {
 		return none, errCredential(err, p.AppID), false
 	}
+	if !p.MaySignIn() {
+		return none, errDisabled(p.AppID), false
+	}
 	return p, refusal{}, true
 }
 

@@ -11,6 +11,10 @@ import (
 // Host makes resources and looks at them, on behalf of who deploys. Its errors
 // are shown with the place in the template. It is used by one goroutine at a
 // time.
+//
+// A host that only previews answers nil where the deployment itself would have
+// to happen first; the expressions that use such an answer are unknown then (see
+// [Known]).
 type Host interface {
 	// Put makes or changes a resource and returns it as a read shows it.
 	Put(ctx context.Context, r Resource) (map[string]any, error)
@@ -19,12 +23,23 @@ type Host interface {
 	// Act carries out a POST operation such as listKeys.
 	Act(ctx context.Context, id, action, version string, body any) (any, error)
 	// Around describes a subscription, and a group if it is not "", to the
-	// functions of the same names: members subscription, group, tenant,
+	// functions of the same names: members subscription, resourcegroup, tenant,
 	// deployer, environment.
 	Around(ctx context.Context, subscription, group string) (map[string]map[string]any, error)
-	// Nested is told about a deployment inside of this one before its resources
-	// are made, and when it is over.
-	Nested(ctx context.Context, id string, r *Result) error
+	// Nest is told of a deployment inside of this one before its resources are
+	// made. What it returns is called when that is over, with how it ended, and
+	// returns the error to go on with. In between, all other calls are about the
+	// nested deployment.
+	Nest(ctx context.Context, n Nested) (end func(*Result, error) error, err error)
+	// Canceled reports whether the deployment shall make no further resource.
+	Canceled() bool
+}
+
+// Nested is a deployment inside of another one.
+type Nested struct {
+	Resource
+	Mode     string
+	Template *Template
 }
 
 // Resource is one resource to be made.
@@ -53,10 +68,22 @@ type Input struct {
 type Result struct {
 	Parameters map[string]Value
 	Outputs    map[string]Value
-	// Resources are those made, in their order.
+	// Planned are the resources that the template says shall exist, in the order
+	// of their dependencies. They have no bodies.
+	Planned []Resource
+	// Resources are those made, in their order; with those of nested deployments.
 	Resources []Resource
-	// Depends holds for the id of each resource the ids it waited for.
-	Depends map[string][]string
+	// Existing are the ids of those the template only refers to.
+	Existing []string
+	// Depends holds for the id of each resource those it waited for.
+	Depends map[string][]Resource
+	// Secrets are the texts of secure parameters. They must not be stored, and
+	// not be shown either: see [Result.Redact].
+	Secrets []string
+}
+
+func newResult() *Result {
+	return &Result{Parameters: map[string]Value{}, Outputs: map[string]Value{}, Depends: map[string][]Resource{}}
 }
 
 // run is one deployment under way.
@@ -67,6 +94,7 @@ type run struct {
 	// outer is the deployment around a nested one that shares its expressions.
 	outer     *run
 	instances []*instance
+	index     index
 }
 
 // instance is one resource: a declaration in one round of its loop.
@@ -79,15 +107,23 @@ type instance struct {
 	loop     string // lower-case name of its copy loop
 	existing bool   // only read, never made
 	skip     bool   // its condition is false
+	failed   bool   // so did something it depends on
 	state    any    // what it became; nil before
 	visited  int8   // while ordering
+	needs    []*instance
+}
+
+// resource returns the instance as a host sees it, without a body.
+func (i *instance) resource() Resource {
+	return Resource{ID: i.id, Type: i.typ, Version: i.version, Path: i.path, Line: i.node.line}
 }
 
 // Deploy makes the resources of a template in the order of their dependencies,
-// one after the other, and evaluates the outputs. The error is an [*Error]; what
-// was made before it stays.
+// one after the other, and evaluates the outputs. One that fails does not keep
+// those from being made that do not depend on it. The error is an [*Error] or
+// [Errors]; what was made stays.
 func (t *Template) Deploy(ctx context.Context, host Host, in Input) (*Result, error) {
-	s, r, err := t.begin(ctx, host, in)
+	s, r, err := t.begin(ctx, host, in, new(int))
 	if err != nil {
 		return r, err
 	}
@@ -95,8 +131,8 @@ func (t *Template) Deploy(ctx context.Context, host Host, in Input) (*Result, er
 }
 
 // begin makes the scope of a deployment and binds its parameters.
-func (t *Template) begin(ctx context.Context, host Host, in Input) (*scope, *Result, error) {
-	result := &Result{Parameters: map[string]Value{}, Outputs: map[string]Value{}, Depends: map[string][]string{}}
+func (t *Template) begin(ctx context.Context, host Host, in Input, steps *int) (*scope, *Result, error) {
+	result := newResult()
 	if in.Around == nil {
 		around, err := host.Around(ctx, in.Subscription, in.Group)
 		if err != nil {
@@ -105,7 +141,7 @@ func (t *Template) begin(ctx context.Context, host Host, in Input) (*scope, *Res
 		in.Around = around
 	}
 	s := &scope{
-		ctx: ctx, template: t, in: &in, parameters: map[string]any{}, steps: new(int),
+		ctx: ctx, template: t, in: &in, parameters: map[string]any{}, steps: steps,
 		variables: &variables{nodes: map[string]*node{}, values: map[string]any{}, under: map[string]bool{}},
 	}
 	if vs := t.root.get("variables"); vs != nil {
@@ -119,16 +155,22 @@ func (t *Template) begin(ctx context.Context, host Host, in Input) (*scope, *Res
 			s.variables.nodes[strings.ToLower(f.name)] = f.value
 		}
 	}
-	if err := s.bind(in.Parameters); err != nil {
-		return nil, result, err
-	}
+	err := s.bind(in.Parameters)
 	if ps := t.root.get("parameters"); ps != nil {
 		for _, f := range ps.fields {
-			result.Parameters[f.name] = shown(f.value.literal("type"), s.parameters[strings.ToLower(f.name)])
+			v, bound := s.parameters[strings.ToLower(f.name)]
+			if !bound {
+				continue
+			}
+			typ := t.typeOf(f.value)
+			if secure(typ) {
+				result.Secrets = appendTexts(result.Secrets, v)
+			}
+			result.Parameters[f.name] = shown(typ, v)
 		}
 	}
 	s.run = &run{ctx: ctx, host: host, result: result}
-	return s, result, nil
+	return s, result, err
 }
 
 func (t *Template) deploy(s *scope) error {
@@ -141,17 +183,45 @@ func (t *Template) deploy(s *scope) error {
 		return err
 	}
 	for _, i := range order {
-		if err := r.ctx.Err(); err != nil {
-			return &Error{Path: i.path, Line: i.node.line, Message: "The deployment was canceled before this resource.", Cause: err}
+		switch {
+		case i.existing:
+			r.result.Existing = append(r.result.Existing, i.id)
+		case !i.skip:
+			r.result.Planned = append(r.result.Planned, i.resource())
 		}
-		if i.skip || i.existing {
+	}
+	var failures Errors
+	for _, i := range order {
+		if err := r.stopped(i); err != nil {
+			return append(failures, err).orOne()
+		}
+		if i.skip || i.existing || i.failed {
 			continue
 		}
 		if err := r.make(i); err != nil {
-			return err
+			i.failed = true
+			failures = failures.with(err)
 		}
 	}
+	if len(failures) > 0 {
+		return failures.orOne()
+	}
 	return t.outputs(s)
+}
+
+// stopped says why i will not be made, if so, and marks it when that is because
+// of something it depends on.
+func (r *run) stopped(i *instance) *Error {
+	for _, n := range i.needs {
+		i.failed = i.failed || n.failed
+	}
+	if err := r.ctx.Err(); err != nil {
+		return &Error{Path: i.path, Line: i.node.line, Message: "The deployment was stopped before this resource.", Cause: err}
+	}
+	if r.host.Canceled() {
+		return &Error{Path: i.path, Line: i.node.line, Message: "The deployment was canceled before this resource.", Cause: ErrCanceled}
+	}
+	return nil
 }
 
 // make evaluates a resource and makes it.
@@ -163,7 +233,7 @@ func (r *run) make(i *instance) error {
 	for _, f := range i.node.fields {
 		switch strings.ToLower(f.name) {
 		case "type", "name", "apiversion", "dependson", "condition", "copy", "resources", "comments", "metadata", "scope",
-			"subscriptionid", "resourcegroup", "existing", "import", "extension":
+			"subscriptionid", "resourcegroup", "existing", "import", "extension", "asserts", "retryon", "waituntil":
 			continue
 		}
 		v, err := i.scope.value(f.value, i.path+"."+f.name)
@@ -172,10 +242,14 @@ func (r *run) make(i *instance) error {
 		}
 		body[f.name] = v
 	}
-	res := Resource{ID: i.id, Type: i.typ, Version: i.version, Body: body, Path: i.path, Line: i.node.line}
+	res := i.resource()
+	res.Body = body
 	made, err := r.host.Put(r.ctx, res)
 	if err != nil {
-		return &Error{Path: i.path, Line: i.node.line, Message: fmt.Sprintf("The resource '%s' could not be deployed: %s", i.id, err), Cause: err}
+		return &Error{
+			Path: i.path, Line: i.node.line, Resource: i.id, Cause: err,
+			Message: fmt.Sprintf("The resource '%s' could not be deployed: %s", i.id, err),
+		}
 	}
 	i.state = decoded(made)
 	r.result.Resources = append(r.result.Resources, res)
@@ -210,7 +284,9 @@ func (t *Template) outputs(s *scope) error {
 			if err != nil {
 				return err
 			}
-			if v == false {
+			if show, err := wantBool(v); err != nil {
+				return &Error{Path: path + ".condition", Line: c.line, Message: "The condition of an output must be true or false, not " + typeName(v) + "."}
+			} else if !show {
 				continue
 			}
 		}
@@ -224,58 +300,15 @@ func (t *Template) outputs(s *scope) error {
 		if err != nil {
 			return err
 		}
-		typ := f.value.literal("type")
+		typ := t.typeOf(f.value)
+		if n := f.value.get("nullable"); v == nil && n != nil && n.truth {
+			s.run.result.Outputs[f.name] = shown(typ, v)
+			continue
+		}
 		if err := checkType(typ, v); err != nil {
 			return &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The output '%s' is not of its type: %s.", f.name, err)}
 		}
 		s.run.result.Outputs[f.name] = shown(typ, v)
 	}
 	return nil
-}
-
-// lookUp returns the state of a resource, by its name in the template or its id.
-func (r *run) lookUp(name, version string) (any, error) {
-	if i := r.find(name); i != nil {
-		switch {
-		case i.skip:
-			return nil, errorf("The resource '%s' is not deployed: its condition is false.", name)
-		case i.existing && i.state == nil:
-			got, err := r.host.Get(r.ctx, i.id, i.version)
-			if err != nil {
-				return nil, errorf("The resource '%s' could not be read: %s", i.id, err)
-			}
-			i.state = decoded(got)
-		case i.state == nil:
-			return nil, errorf("The resource '%s' is not deployed yet; add it to dependsOn.", name)
-		}
-		return i.state, nil
-	}
-	if !strings.HasPrefix(name, "/") {
-		return nil, errorf("There is no resource '%s' in the template; refer to others by their ids.", name)
-	}
-	got, err := r.host.Get(r.ctx, name, version)
-	if err != nil {
-		return nil, errorf("The resource '%s' could not be read: %s", name, err)
-	}
-	return decoded(got), nil
-}
-
-func (r *run) act(name, action, version string, body any) (any, error) {
-	id := name
-	if i := r.find(name); i != nil {
-		if i.skip {
-			return nil, errorf("The resource '%s' is not deployed: its condition is false.", name)
-		}
-		if id = i.id; version == "" {
-			version = i.version
-		}
-	}
-	v, err := r.host.Act(r.ctx, id, action, version, body)
-	if err != nil {
-		return nil, errorf("The operation '%s' of '%s' failed: %s", action, id, err)
-	}
-	if o, ok := v.(map[string]any); ok || v == nil {
-		return decoded(o), nil
-	}
-	return v, nil
 }

@@ -18,11 +18,20 @@ type fakeHost struct {
 	order   []string
 	refuses string // part of an id
 	nested  []string
+	// canceled is asked before each resource.
+	canceled func() bool
+	// preview makes nothing and answers nil.
+	preview bool
+	bodies  []map[string]any
 }
 
 func (h *fakeHost) Put(_ context.Context, r Resource) (map[string]any, error) {
 	if h.refuses != "" && strings.Contains(r.ID, h.refuses) {
 		return nil, errors.New("refused by the host")
+	}
+	h.bodies = append(h.bodies, r.Body)
+	if h.preview {
+		return nil, nil
 	}
 	if h.made == nil {
 		h.made = map[string]map[string]any{}
@@ -48,15 +57,21 @@ func (h *fakeHost) Act(_ context.Context, id, action, _ string, _ any) (any, err
 func (h *fakeHost) Around(_ context.Context, sub, group string) (map[string]map[string]any, error) {
 	around := map[string]map[string]any{"subscription": {"id": "/subscriptions/" + sub, "subscriptionId": sub}}
 	if group != "" {
-		around["group"] = map[string]any{"id": "/subscriptions/" + sub + "/resourceGroups/" + group, "name": group, "location": "westeurope"}
+		around["resourcegroup"] = map[string]any{"id": "/subscriptions/" + sub + "/resourceGroups/" + group, "name": group, "location": "westeurope"}
 	}
 	return around, nil
 }
 
-func (h *fakeHost) Nested(_ context.Context, id string, r *Result) error {
-	h.nested = append(h.nested, fmt.Sprint(id[strings.LastIndexByte(id, '/')+1:], " done=", r != nil))
-	return nil
+func (h *fakeHost) Nest(_ context.Context, n Nested) (func(*Result, error) error, error) {
+	name := n.ID[strings.LastIndexByte(n.ID, '/')+1:]
+	h.nested = append(h.nested, name+" begins")
+	return func(_ *Result, err error) error {
+		h.nested = append(h.nested, fmt.Sprint(name, " ends ", err == nil))
+		return err
+	}, nil
 }
+
+func (h *fakeHost) Canceled() bool { return h.canceled != nil && h.canceled() }
 
 func input(parameters map[string]any) Input {
 	return Input{
@@ -115,7 +130,7 @@ func TestDeploy(t *testing.T) {
 		t.Error("order:", diff)
 	}
 	if diff := cmp.Diff(map[string]Value{
-		"endpoint": {"string", "CloudEventSchemaV1_0"}, "key": {Type: "securestring"}, "all": {"array", []any{int64(0), int64(1)}},
+		"endpoint": {"String", "CloudEventSchemaV1_0"}, "key": {Type: "SecureString"}, "all": {"Array", []any{int64(0), int64(1)}},
 	}, got.Outputs); diff != "" {
 		t.Error("outputs:", diff)
 	}
@@ -140,7 +155,7 @@ func TestErrorsNameTheResourceAndTheLine(t *testing.T) {
 	head := "{\n\"resources\": [\n"
 	for name, tt := range map[string]struct{ src, want string }{
 		"syntax":            {"{\n\n \"a\" 1}", "line 3: The template is not valid JSON: ':' is missing behind the property name 'a'."},
-		"section":           {`{"resource": []}`, "resource (line 1): A template has no section 'resource'; it has parameters, variables, functions, resources and outputs."},
+		"section":           {`{"resource": []}`, "resource: A template has no section 'resource'; it has parameters, variables, functions, resources and outputs."},
 		"no name":           {head + `{"type": "A.B/c", "apiVersion": "1"}]}`, "resources[0] (line 3): The resource has no name."},
 		"unknown function":  {head + `{"type": "A.B/c", "apiVersion": "1", "name": "x",` + "\n\"properties\": {\"y\": [1, \"[nope()]\"]}}]}", "resources[0].properties.y[1] (line 4): There is no template function 'nope'."},
 		"unknown parameter": {head + `{"type": "A.B/c", "apiVersion": "1", "name": "[parameters('p')]"}]}`, "resources[0].name (line 3): The template has no parameter 'p'."},
@@ -148,7 +163,7 @@ func TestErrorsNameTheResourceAndTheLine(t *testing.T) {
 		"circle":            {head + `{"type": "A.B/c", "apiVersion": "1", "name": "x", "dependsOn": ["y"]},` + "\n" + `{"type": "A.B/c", "apiVersion": "1", "name": "y", "dependsOn": ["x"]}]}`, "resources[0] (line 3): The resources depend on each other in a circle: /subscriptions/s1/resourceGroups/rg1/providers/A.B/c/x → /subscriptions/s1/resourceGroups/rg1/providers/A.B/c/y → /subscriptions/s1/resourceGroups/rg1/providers/A.B/c/x."},
 		"refused":           {head + `{"type": "A.B/c", "apiVersion": "1", "name": "bad"}]}`, "resources[0] (line 3): The resource '/subscriptions/s1/resourceGroups/rg1/providers/A.B/c/bad' could not be deployed: refused by the host"},
 		"segments":          {head + `{"type": "A.B/c/d", "apiVersion": "1", "name": "x"}]}`, "resources[0] (line 3): The type 'A.B/c/d' has 2 segments behind its namespace, so the name must have as many; 'x' has 1."},
-		"variable":          {`{"variables": {"a": "[variables('b')]", "b": "[variables('a')]"}, "resources": [], "outputs": {"o": {"type": "string", "value": "[variables('a')]"}}}`, "variables.b (line 1): The variable 'a' depends on itself."},
+		"variable":          {`{"variables": {"a": "[variables('b')]", "b": "[variables('a')]"}, "resources": [], "outputs": {"o": {"type": "string", "value": "[variables('a')]"}}}`, "variables.b: The variable 'a' depends on itself."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := deploy(t, &fakeHost{refuses: "bad"}, tt.src, nil)
@@ -188,7 +203,10 @@ func TestFunctions(t *testing.T) {
 		"[my.double(21)]":  int64(42),
 		"[last('abc')]":    "c",
 		"[utcNow('yyyy')]": "2026",
-		"[contains(createObject('One', 1), 'one')]": true,
+		"[contains(createObject('One', 1), 'one')]":      true,
+		"[split('abc', '')]":                             []any{"abc"},
+		"[join(createArray('a', 1), '-')]":               "a-1",
+		"[managementGroupResourceId('m', 'A.B/c', 'd')]": "/providers/Microsoft.Management/managementGroups/m/providers/A.B/c/d",
 	} {
 		src := fmt.Sprintf(`{"functions": [{"namespace": "my", "members": {"double": {"parameters": [{"name": "n", "type": "int"}], "output": {"type": "int", "value": "[mul(parameters('n'), 2)]"}}}}],
 			"resources": [], "outputs": {"o": {"value": %q}}}`, expr)
@@ -222,27 +240,23 @@ func TestNestedDeployments(t *testing.T) {
 	if got.Outputs["group"].Value != "rg2" {
 		t.Errorf("output: %v", got.Outputs)
 	}
-	if diff := cmp.Diff([]string{"inner done=false", "inner done=true", "shared done=false", "shared done=true"}, h.nested); diff != "" {
+	if diff := cmp.Diff([]string{"inner begins", "inner ends true", "shared begins", "shared ends true"}, h.nested); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestPlanMakesNothing(t *testing.T) {
-	h := &fakeHost{}
-	tpl, err := Parse([]byte(`{"resources": {"t": {"type": "A.B/c", "apiVersion": "1", "name": "x"},
-	  "u": {"type": "A.B/c", "apiVersion": "1", "name": "y", "properties": {"of": "[concat('a', reference('t').key)]"}}}}`))
+func TestAPreviewGoesOnWithWhatItCannotKnow(t *testing.T) {
+	h := &fakeHost{preview: true}
+	got, err := deploy(t, h, `{"resources": {"t": {"type": "A.B/c", "apiVersion": "1", "name": "x"},
+	  "u": {"type": "A.B/c", "apiVersion": "1", "name": "y", "properties": {"of": "[concat('a', reference('t').key)]"}}}}`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := tpl.Plan(context.Background(), h, input(nil))
-	if err != nil {
-		t.Fatal(err)
+	if len(h.made) > 0 || len(got.Planned) != 2 || len(h.bodies) != 2 {
+		t.Fatalf("made %v, planned %v", h.made, got.Planned)
 	}
-	if len(h.made) > 0 || len(got.Resources) != 2 {
-		t.Errorf("made %v, planned %v", h.made, got.Resources)
-	}
-	if got.Resources[1].Body["properties"].(map[string]any)["of"] != any(unknown{}) {
-		t.Errorf("body: %v", got.Resources[1].Body)
+	if !Known(h.bodies[0]) || Known(h.bodies[1]) {
+		t.Errorf("bodies: %v", h.bodies)
 	}
 }
 
@@ -268,5 +282,135 @@ func FuzzDeploy(f *testing.F) {
 			return
 		}
 		_, _ = tpl.Deploy(context.Background(), &fakeHost{}, input(nil)) // must end, without a panic
+	})
+}
+
+func TestOneFailureDoesNotKeepTheOthersFromBeingMade(t *testing.T) {
+	h := &fakeHost{refuses: "bad"}
+	_, err := deploy(t, h, `{
+"resources": [
+  {"type": "A.B/c", "apiVersion": "1", "name": "bad1"},
+  {"type": "A.B/c", "apiVersion": "1", "name": "after", "dependsOn": ["bad1"]},
+  {"type": "A.B/c", "apiVersion": "1", "name": "later", "dependsOn": ["after"]},
+  {"type": "A.B/c", "apiVersion": "1", "name": "good"},
+  {"type": "A.B/c", "apiVersion": "1", "name": "bad2"}]}`, nil)
+	var places []string
+	for _, e := range ErrorsOf(err) {
+		places = append(places, fmt.Sprint(e.Path, " ", e.Line, " ", e.Resource[strings.LastIndexByte(e.Resource, '/')+1:]))
+	}
+	if diff := cmp.Diff([]string{"resources[0] 3 bad1", "resources[4] 7 bad2"}, places); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"good"}, h.order); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCanceledBetweenResources(t *testing.T) {
+	h := &fakeHost{}
+	h.canceled = func() bool { return len(h.made) == 1 }
+	_, err := deploy(t, h, `{"resources": [{"type": "A.B/c", "apiVersion": "1", "name": "x"}, {"type": "A.B/c", "apiVersion": "1", "name": "y"}]}`, nil)
+	if !errors.Is(err, ErrCanceled) || len(h.made) != 1 {
+		t.Errorf("got %v, made %v", err, h.made)
+	}
+}
+
+func TestReadRequest(t *testing.T) {
+	az := "{\"location\": \"westeurope\", \"properties\": {\"mode\": \"complete\", \"parameters\": {\"p\": {\"value\": \"[not evaluated]\"}}, template:{ // as the file is\r\n  \"parameters\": {\"p\": {\"type\": \"string\"}},\n  \"resources\": [{\"type\": \"A.B/c\"}]\n}}}"
+	_, err := ReadRequest([]byte(az))
+	if err == nil || err.Error() != "resources[0] (line 3): The resource has no name." {
+		t.Errorf("got %v", err)
+	}
+	r, err := ReadRequest([]byte(strings.Replace(az, `{"type": "A.B/c"}`, "", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]any{"p": map[string]any{"value": "[not evaluated]"}}, r.Parameters); diff != "" || r.Mode != Complete || r.Location != "westeurope" {
+		t.Errorf("%+v %s", r, diff)
+	}
+	if got := string(r.Template.JSON()); got != `{"parameters":{"p":{"type":"string"}},"resources":[]}` {
+		t.Errorf("JSON: %s", got)
+	}
+	spaced, err := Parse([]byte(`{ "parameters": {"p": {"type": "string"}}, /* x */ "resources": [] }`))
+	if err != nil || spaced.Hash() != r.Template.Hash() || spaced.Hash() == "" {
+		t.Errorf("hash %s, %s, %v", spaced.Hash(), r.Template.Hash(), err)
+	}
+}
+
+func TestSecretsAreNeitherShownNorTold(t *testing.T) {
+	got, err := deploy(t, &fakeHost{}, `{"languageVersion": "2.0", "definitions": {"key": {"type": "securestring"}},
+	  "parameters": {"s": {"type": "securestring", "allowedValues": ["x"]}}, "resources": []}`, map[string]any{"s": map[string]any{"value": "hunter22"}})
+	if err == nil || strings.Contains(err.Error(), "hunter22") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.Contains(got.Redact("said hunter22 twice"), "said (secure value) twice") {
+		t.Errorf("secrets: %v", got.Secrets)
+	}
+	got, err = deploy(t, &fakeHost{}, `{"definitions": {"key": {"type": "securestring"}}, "parameters": {"s": {"$ref": "#/definitions/key"}}, "resources": [],
+	  "outputs": {"o": {"$ref": "#/definitions/key", "value": "[parameters('s')]"}}}`, map[string]any{"s": map[string]any{"value": "hunter22"}})
+	if err != nil || got.Parameters["s"] != (Value{Type: "SecureString"}) || got.Outputs["o"] != (Value{Type: "SecureString"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestSizesAreBounded(t *testing.T) {
+	big := `parameters('big')`
+	for name, expr := range map[string]string{
+		"replace": `[length(replace(` + big + `, 'a', ` + big + `))]`,
+		"join":    `[length(join(map(range(0, 100), lambda('i', ` + big + `)), ''))]`,
+		"copies":  `[copyIndex()]`,
+	} {
+		resources := `[]`
+		if name == "copies" {
+			resources = `[{"type": "A.B/c", "apiVersion": "1", "name": "[format('a{0}', copyIndex())]", "copy": {"name": "x", "count": 500}},
+			  {"type": "A.B/d", "apiVersion": "1", "name": "[format('b{0}', copyIndex())]", "copy": {"name": "y", "count": 500}}]`
+			expr = ""
+		}
+		_, err := deploy(t, &fakeHost{}, `{"parameters": {"big": {"type": "string"}}, "resources": `+resources+`, "outputs": {"o": {"type": "int", "value": "`+expr+`"}}}`,
+			map[string]any{"big": map[string]any{"value": strings.Repeat("a", 1<<20)}})
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestWaysToNameAResource(t *testing.T) {
+	const topic = `"type": "A.B/topics", "apiVersion": "1", "name": "t1"`
+	for name, src := range map[string]string{
+		"relative scope":  `[{"type": "A.B/subs", "apiVersion": "1", "name": "s1", "scope": "A.B/topics/t1"}, {` + topic + `}]`,
+		"old child form":  `[{"type": "A.B/topics/providers/subs", "apiVersion": "1", "name": "t1/A.B/s1"}, {` + topic + `}]`,
+		"nested child":    `[{` + topic + `, "resources": [{"type": "subs", "apiVersion": "1", "name": "s1"}]}]`,
+		"symbols":         `{"s": {"type": "A.B/topics/subs", "apiVersion": "1", "name": "t1/s1", "dependsOn": ["t"]}, "t": {` + topic + `}}`,
+		"type and name":   `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["A.B/topics/t1"]}, {` + topic + `}]`,
+		"through an expr": `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "p": "[reference(resourceId('A.B/topics', 't1')).x]"}, {` + topic + `, "properties": {"x": 1}}]`,
+		"a loop by name":  `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["all"]}, {"type": "A.B/topics", "apiVersion": "1", "name": "[format('t{0}', copyIndex(1))]", "copy": {"name": "all", "count": 1}}]`,
+		"other group":     `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["[resourceId('rg9', 'A.B/topics', 't1')]"]}, {` + topic + `, "resourceGroup": "rg9"}]`,
+	} {
+		h := &fakeHost{}
+		if _, err := deploy(t, h, `{"resources": `+src+`}`, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff([]string{"t1", "s1"}, h.order); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func FuzzReadRequest(f *testing.F) {
+	f.Add(`{"properties": {template:{"resources": []}, "mode": "Complete", "parameters": {"a": {"value": [1, null, {"b": 1.5e3}]}}}}`)
+	f.Add(`{"properties": {"template": "{\"resources\": {}}"}, "tags": {"a": "b"}}`)
+	f.Fuzz(func(t *testing.T, src string) {
+		r, err := ReadRequest([]byte(src))
+		if err != nil {
+			return
+		}
+		again, err := Parse(r.Template.JSON())
+		if err != nil {
+			t.Fatalf("%s: %v", r.Template.JSON(), err)
+		}
+		if again.Hash() != r.Template.Hash() {
+			t.Errorf("%s and %s", again.JSON(), r.Template.JSON())
+		}
 	})
 }

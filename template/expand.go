@@ -28,7 +28,11 @@ func (t *Template) expand(s *scope) error {
 			if i.loop = loop; loop == "" && in.parent != nil {
 				i.loop = in.parent.loop
 			}
+			if len(s.run.instances) == mostResources {
+				return &Error{Path: d.path, Line: d.node.line, Message: fmt.Sprintf("The copy loops make more than %d resources.", mostResources)}
+			}
 			s.run.instances = append(s.run.instances, i)
+			s.run.index.add(i)
 			byPath[d.path] = append(byPath[d.path], i)
 		}
 	}
@@ -114,8 +118,8 @@ func (r *run) instance(in round, d *declared) (*instance, error) {
 	if i.id, err = i.locate(member); err != nil {
 		return nil, at(err, d.path, d.node.line)
 	}
-	for _, other := range r.instances {
-		if strings.EqualFold(other.id, i.id) && !other.skip && !i.skip && !other.existing && !i.existing {
+	for _, other := range r.index[byID][strings.ToLower(i.id)] {
+		if !other.skip && !i.skip && !other.existing && !i.existing {
 			return nil, &Error{Path: d.path, Line: d.node.line, Message: fmt.Sprintf("The resource '%s' is there twice, also as %s.", i.id, other.path)}
 		}
 	}
@@ -138,6 +142,9 @@ func (i *instance) locate(member func(string) (string, error)) (string, error) {
 	}
 	if strings.EqualFold(i.typ, typeGroup) {
 		return "/subscriptions/" + sub + "/resourceGroups/" + i.name, nil
+	}
+	if group != "" && sub == "" {
+		return "", errorf("The resource names the group '%s' and no subscription.", group)
 	}
 	base := scopeID(sub, group)
 	extended, err := member("scope")

@@ -55,23 +55,41 @@ var textFunctions = map[string]function{
 	"json":                 ofText(func(s string) (any, error) { return Decode([]byte(s)) }),
 	// The values are stable; Azure's are others, as its algorithm is not public.
 	"uniquestring": {1, -1, func(args []any) (any, error) {
-		sum := sha256.Sum256([]byte(joined(args)))
-		return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:13], nil
+		text, err := joined(args, "-")
+		sum := sha256.Sum256([]byte(text))
+		return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:13], err
 	}},
 	"guid": {1, -1, func(args []any) (any, error) {
-		return uuid.NewSHA1(guidNamespace, []byte(joined(args))).String(), nil
+		text, err := joined(args, "-")
+		return uuid.NewSHA1(guidNamespace, []byte(text)).String(), err
 	}},
+	"fail": ofText(func(s string) (any, error) { return nil, errors.New(s) }),
+}
+
+// longestText bounds what one function makes, in bytes: it is as much as a whole
+// deployment may make, and must be refused before it is there.
+const longestText = mostSteps * bytesPerStep
+
+// fits refuses a text of n bytes that would be too long.
+func fits(n int) error {
+	if n > longestText {
+		return fmt.Errorf("it would make a string of %d bytes; at most %d are possible", n, longestText)
+	}
+	return nil
 }
 
 // guidNamespace is the namespace of the function guid.
 var guidNamespace = uuid.MustParse("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 
-func joined(args []any) string {
-	parts := make([]string, len(args))
+func joined(args []any, by string) (string, error) {
+	parts, size := make([]string, len(args)), 0
 	for i, a := range args {
 		parts[i] = textOf(a)
+		if size += len(parts[i]) + len(by); size > longestText {
+			return "", fits(size)
+		}
 	}
-	return strings.Join(parts, "-")
+	return strings.Join(parts, by), nil
 }
 
 // concat joins texts, or arrays when the first argument is one.
@@ -83,23 +101,24 @@ func concat(args []any) (any, error) {
 			if err != nil {
 				return nil, err
 			}
+			if len(all)+len(a) > mostSteps {
+				return nil, fmt.Errorf("it would make an array of more than %d elements", mostSteps)
+			}
 			all = append(all, a...)
 		}
 		return all, nil
 	}
-	var b strings.Builder
 	for _, arg := range args {
 		switch arg.(type) {
 		case []any, map[string]any:
 			return nil, fmt.Errorf("a string is expected, not %s", typeName(arg))
 		}
-		b.WriteString(textOf(arg))
 	}
-	return b.String(), nil
+	return joined(args, "")
 }
 
 // format replaces {0}, {1:000} and so on; of .NET's number formats it knows
-// those made of zeros, D, N, and X.
+// those made of zeros, D and X.
 func format(args []any) (any, error) {
 	pattern, err := wantText(args[0])
 	if err != nil {
@@ -130,6 +149,9 @@ func format(args []any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := fits(b.Len() + len(text)); err != nil {
+			return nil, err
+		}
 		b.WriteString(text)
 		i += end
 	}
@@ -144,7 +166,7 @@ func formatted(v any, how string) (string, error) {
 	if strings.Trim(how, "0") == "" {
 		return fmt.Sprintf("%0*d", len(how), n), nil
 	}
-	width, err := strconv.Atoi(how[1:] + "")
+	width, err := strconv.Atoi(how[1:])
 	if len(how) == 1 {
 		width, err = 0, nil
 	}
@@ -198,6 +220,12 @@ func replaceText(args []any) (any, error) {
 			return nil, err
 		}
 	}
+	if s[1] == "" {
+		return nil, errors.New("the text to be replaced is empty")
+	}
+	if err := fits(len(s[0]) + strings.Count(s[0], s[1])*(len(s[2])-len(s[1]))); err != nil {
+		return nil, err
+	}
 	return strings.ReplaceAll(s[0], s[1], s[2]), nil
 }
 
@@ -215,6 +243,9 @@ func split(args []any) (any, error) {
 		by, err := wantText(sep)
 		if err != nil {
 			return nil, err
+		}
+		if by == "" {
+			continue // as .NET: nothing to split at
 		}
 		var next []string
 		for _, p := range parts {
@@ -238,11 +269,7 @@ func join(args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := make([]string, len(a))
-	for i := range a {
-		parts[i] = textOf(a[i])
-	}
-	return strings.Join(parts, by), nil
+	return joined(a, by)
 }
 
 func substring(args []any) (any, error) {

@@ -53,6 +53,22 @@ func subscriptionResourceID(s *scope, c *call) (any, error) {
 	return scopeID(sub, "") + id, nil
 }
 
+func managementGroupResourceID(s *scope, c *call) (any, error) {
+	args, err := c.values(s)
+	if err != nil {
+		return nil, err
+	}
+	outer, rest, err := splitIDArguments(args)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	if len(outer) != 1 {
+		return nil, errorf("The function '%s' needs the id of the management group first.", c.spelled)
+	}
+	id, err := typedID(rest)
+	return "/providers/Microsoft.Management/managementGroups/" + outer[0] + id, c.fail(err)
+}
+
 func scopeID(subscription, group string) string {
 	id := "/subscriptions/" + subscription
 	if group != "" {
@@ -105,6 +121,36 @@ func reference(s *scope, c *call) (any, error) {
 	return clone(properties), nil
 }
 
+// references returns what reference does for each resource of a copy loop.
+func references(s *scope, c *call) (any, error) {
+	args, err := c.arguments(s, 1, 2)
+	if err != nil {
+		return nil, err
+	}
+	name, err := wantText(args[0])
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	if s.run == nil {
+		return nil, errorf("The function 'references' cannot stand here: nothing is deployed yet.")
+	}
+	out := []any{}
+	for _, i := range s.run.findAll(name) {
+		if i.skip {
+			continue
+		}
+		state, err := s.run.lookUp(i.id, "")
+		if err != nil {
+			return nil, err
+		}
+		if o, ok := state.(map[string]any); ok && len(args) == 1 {
+			state, _ = member(o, "properties")
+		}
+		out = append(out, clone(state))
+	}
+	return out, nil
+}
+
 // list serves listKeys and its like: POST operations of a resource.
 func (s *scope) list(c *call) (any, error) {
 	args, err := c.arguments(s, 1, 3)
@@ -138,7 +184,7 @@ func resourceGroup(s *scope, c *call) (any, error) {
 	if s.in.Group == "" {
 		return nil, errorf("The function 'resourceGroup' needs a deployment to a resource group; this one is to a subscription.")
 	}
-	return s.around(c, "group")
+	return s.around(c, c.name)
 }
 
 // around returns one of the objects that describe where the deployment goes.

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -19,42 +20,66 @@ func (r *run) nest(i *instance) error {
 	if strings.Count(path, ".properties.template") > maxNesting {
 		return &Error{Path: i.path, Line: i.node.line, Message: fmt.Sprintf("Deployments nest deeper than %d levels.", maxNesting)}
 	}
+	if inner.kind == text { // a variable or parameter that holds it
+		v, err := i.scope.value(inner, path)
+		if err != nil {
+			return err
+		}
+		if inner, err = nodeOf(v); err != nil {
+			return &Error{Path: path, Line: properties.line, Message: "The template of a nested deployment must be an object, not " + typeName(v) + "."}
+		}
+	}
 	t, err := newTemplate(inner, path)
 	if err != nil {
 		return err
 	}
-	in := Input{Name: i.name, Mode: "Incremental", Now: i.scope.in.Now}
+	mode, err := i.scope.string(properties.get("mode"), i.path+".properties.mode")
+	if err != nil {
+		return err
+	}
+	if mode != "" && !strings.EqualFold(mode, Incremental) {
+		return &Error{Path: i.path + ".properties.mode", Line: i.node.line, Message: "A nested deployment can only be Incremental."}
+	}
+	in := Input{Name: i.name, Mode: Incremental, Now: i.scope.in.Now}
 	in.Subscription, in.Group = place(i.id)
 	if in.Location, err = i.scope.string(i.node.get("location"), i.path+".location"); err != nil {
 		return err
 	}
+	end, err := r.host.Nest(r.ctx, Nested{Resource: i.resource(), Mode: in.Mode, Template: t})
+	if err != nil {
+		return &Error{
+			Path: i.path, Line: i.node.line, Resource: i.id, Cause: err,
+			Message: fmt.Sprintf("The deployment '%s' could not begin: %s", i.id, err),
+		}
+	}
+	result := newResult()
 	s, err := r.inner(i, t, in, properties)
+	if s != nil {
+		result = s.run.result
+	}
+	if err == nil {
+		err = t.deploy(s)
+	}
+	err = end(result, err)
+	r.result.Secrets = append(r.result.Secrets, result.Secrets...)
+	r.result.Resources = append(r.result.Resources, result.Resources...)
+	r.result.Existing = append(r.result.Existing, result.Existing...)
 	if err != nil {
-		return err
+		return placedIn(err, i)
 	}
-	if err := r.host.Nested(r.ctx, i.id, nil); err != nil {
-		return at(err, i.path, i.node.line)
-	}
-	err = t.deploy(s)
-	if nerr := r.host.Nested(r.ctx, i.id, s.run.result); err == nil {
-		err = nerr
-	}
-	if err != nil {
-		return at(err, i.path, i.node.line)
-	}
-	r.result.Resources = append(r.result.Resources, s.run.result.Resources...)
 	outputs := map[string]any{}
-	for name, v := range s.run.result.Outputs {
+	for name, v := range result.Outputs {
 		outputs[name] = map[string]any{"type": v.Type, "value": v.Value}
 	}
 	i.state = map[string]any{
 		"id": i.id, "name": i.name, "type": typeDeployment,
-		"properties": map[string]any{"provisioningState": "Succeeded", "mode": "Incremental", "outputs": outputs},
+		"properties": map[string]any{"provisioningState": "Succeeded", "mode": Incremental, "outputs": outputs},
 	}
 	return nil
 }
 
-// inner makes the scope of a nested template: with scope inner it has its own
+// inner makes the scope of a nested template, also with an error if it came that
+// far: with scope inner it has its own
 // parameters and variables, otherwise those of the template around it.
 func (r *run) inner(i *instance, t *Template, in Input, properties *node) (*scope, error) {
 	given, err := i.scope.value(properties.get("parameters"), i.path+".properties.parameters")
@@ -65,7 +90,7 @@ func (r *run) inner(i *instance, t *Template, in Input, properties *node) (*scop
 		if in.Parameters, err = parametersOf(given); err != nil {
 			return nil, at(err, i.path+".properties.parameters", properties.line)
 		}
-		s, _, err := t.begin(r.ctx, r.host, in)
+		s, _, err := t.begin(r.ctx, r.host, in, i.scope.steps)
 		return s, err
 	}
 	around, err := r.host.Around(r.ctx, in.Subscription, in.Group)
@@ -75,9 +100,7 @@ func (r *run) inner(i *instance, t *Template, in Input, properties *node) (*scop
 	in.Around = around
 	s := *i.scope
 	s.template, s.in = t, &in
-	s.run = &run{ctx: r.ctx, host: r.host, outer: r, result: &Result{
-		Parameters: map[string]Value{}, Outputs: map[string]Value{}, Depends: map[string][]string{},
-	}}
+	s.run = &run{ctx: r.ctx, host: r.host, outer: r, result: newResult()}
 	return &s, nil
 }
 
@@ -106,4 +129,33 @@ func place(id string) (subscription, group string) {
 		}
 	}
 	return subscription, group
+}
+
+// placedIn names the resource in the errors of a nested deployment that have no
+// place.
+func placedIn(err error, i *instance) error {
+	if all, ok := err.(Errors); ok { //nolint:errorlint // ours are never wrapped in between
+		for _, e := range all {
+			_ = at(e, i.path, i.node.line)
+		}
+		return all
+	}
+	return at(err, i.path, i.node.line)
+}
+
+// nodeOf returns a value in the form of a template that was read.
+func nodeOf(v any) (*node, error) {
+	if _, ok := v.(map[string]any); !ok {
+		return nil, errorf("An object is expected, not %s.", typeName(v))
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, errorf("The template cannot be written as JSON: %s.", err)
+	}
+	n, err := parseJSON(string(data))
+	if err != nil {
+		return nil, err
+	}
+	n.unlined()
+	return n, nil
 }

@@ -17,37 +17,54 @@ func (r *run) find(name string) *instance {
 	return nil
 }
 
+// index finds resources by what templates call them, each under its lower-case
+// name. They come in the order in which a name is looked up.
+type index [5]map[string][]*instance
+
+const (
+	byID = iota
+	bySymbol
+	byLoop
+	byName
+	byRelative // type and name, in either of their forms
+)
+
+func (x *index) add(i *instance) {
+	put := func(which int, name string) {
+		if name == "" {
+			return
+		}
+		if x[which] == nil {
+			x[which] = map[string][]*instance{}
+		}
+		key := strings.ToLower(name)
+		if has := x[which][key]; len(has) == 0 || has[len(has)-1] != i {
+			x[which][key] = append(has, i)
+		}
+	}
+	put(byID, i.id)
+	put(bySymbol, i.symbol)
+	put(byLoop, i.loop)
+	put(byName, i.name)
+	put(byRelative, i.typ+"/"+i.name)
+	if _, tail, ok := strings.Cut(i.id, "/providers/"); ok {
+		put(byRelative, tail)
+	}
+}
+
 // findAll returns the resources that an item of dependsOn names: by id (also
 // one without the scope in front), by symbol, by the name of a loop, by name.
 func (r *run) findAll(name string) []*instance {
-	for _, matches := range []func(*instance) bool{
-		func(i *instance) bool { return strings.EqualFold(i.id, name) },
-		func(i *instance) bool { return i.symbol != "" && strings.EqualFold(i.symbol, name) },
-		func(i *instance) bool { return i.loop != "" && strings.EqualFold(i.loop, name) },
-		func(i *instance) bool { return strings.EqualFold(i.name, name) },
-		func(i *instance) bool { return relative(i, name) },
-	} {
-		var found []*instance
-		for _, i := range r.instances {
-			if matches(i) {
-				found = append(found, i)
-			}
+	key := strings.ToLower(strings.TrimRight(name, "/"))
+	for which, names := range r.index {
+		if which == byRelative {
+			key = strings.TrimPrefix(strings.TrimPrefix(key, "/"), "providers/")
 		}
-		if len(found) > 0 {
+		if found := names[key]; len(found) > 0 {
 			return found
 		}
 	}
 	return nil
-}
-
-// relative reports whether a text is the type and name of i, in either of the
-// forms Namespace/type/name and Namespace/type/sub/name/subname.
-func relative(i *instance, name string) bool {
-	if strings.EqualFold(i.typ+"/"+i.name, name) {
-		return true
-	}
-	_, tail, ok := strings.Cut(i.id, "/providers/")
-	return ok && strings.EqualFold(tail, strings.TrimPrefix(name, "/providers/"))
 }
 
 // order sorts the instances so that each comes behind what it depends on, and
@@ -71,8 +88,9 @@ func (r *run) order() ([]*instance, error) {
 			if err := visit(n, append(slices.Clip(from), i.id)); err != nil {
 				return err
 			}
-			r.result.Depends[i.id] = append(r.result.Depends[i.id], n.id)
+			r.result.Depends[i.id] = append(r.result.Depends[i.id], n.resource())
 		}
+		i.needs = needs
 		i.visited = 2
 		out = append(out, i)
 		return nil
@@ -116,15 +134,29 @@ func (r *run) dependencies(i *instance) ([]*instance, error) {
 		}
 	}
 	// Of a nested resource the parent comes first, whatever the template says.
-	for _, other := range r.instances {
-		if other != i && !other.skip && strings.HasPrefix(strings.ToLower(i.id), strings.ToLower(other.id)+"/") {
-			add([]*instance{other})
+	for around := parentID(i.id); around != ""; around = parentID(around) {
+		for _, other := range r.index[byID][strings.ToLower(around)] {
+			if !other.skip {
+				add([]*instance{other})
+			}
 		}
 	}
 	if err := r.references(i, i.node, add); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// parentID cuts the last two segments off an id; "" when none are left.
+func parentID(id string) string {
+	for range 2 {
+		cut := strings.LastIndexByte(id, '/')
+		if cut <= 0 {
+			return ""
+		}
+		id = id[:cut]
+	}
+	return id
 }
 
 // references adds the resources that the expressions below n refer to.
@@ -165,7 +197,7 @@ func (r *run) referred(i *instance, e expression, add func([]*instance)) {
 		r.referred(i, e.of, add)
 		r.referred(i, e.key, add)
 	case *call:
-		if (e.name == "reference" || strings.HasPrefix(e.name, "list")) && len(e.args) > 0 {
+		if (e.name == "reference" || e.name == "references" || strings.HasPrefix(e.name, "list")) && len(e.args) > 0 {
 			// A name that needs a loop's index or another reference is not known
 			// here; the template then has to name it in dependsOn.
 			if v, err := e.args[0].eval(i.scope); err == nil {

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -31,10 +32,10 @@ func (s *scope) bind(given map[string]any) error {
 		if err != nil {
 			return err
 		}
-		if err := check(f.value, v); err != nil {
+		s.parameters[strings.ToLower(f.name)] = v
+		if err := t.check(f.value, v); err != nil {
 			return &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The value of the parameter '%s' is not valid: %s.", f.name, err)}
 		}
-		s.parameters[strings.ToLower(f.name)] = v
 	}
 	return nil
 }
@@ -73,15 +74,19 @@ func (s *scope) parameter(f field, given map[string]any, path string) (any, erro
 }
 
 // check compares a value with the definition of its parameter.
-func check(definition *node, v any) error {
+func (t *Template) check(definition *node, v any) error {
 	if n := definition.get("nullable"); v == nil && n != nil && n.truth {
 		return nil
 	}
-	if err := checkType(definition.literal("type"), v); err != nil {
+	typ := t.typeOf(definition)
+	if err := checkType(typ, v); err != nil {
 		return err
 	}
 	if allowed := definition.get("allowedValues"); allowed != nil {
 		if err := checkAllowed(allowed, v); err != nil {
+			if secure(typ) { // it would show the value
+				return errors.New("it is none of the allowed values")
+			}
 			return err
 		}
 	}
@@ -184,10 +189,55 @@ func checkType(typ string, v any) error {
 	return fmt.Errorf("%s is expected, not %s", want, typeName(v))
 }
 
+// typeOf returns the type of a parameter or output; one that refers to a
+// definition has that one's.
+func (t *Template) typeOf(definition *node) string {
+	for range maxDepth {
+		ref, ok := strings.CutPrefix(definition.literal("$ref"), "#/definitions/")
+		if !ok {
+			break
+		}
+		next := t.root.get("definitions").get(ref)
+		if next == nil {
+			break
+		}
+		definition = next
+	}
+	return definition.literal("type")
+}
+
+// shownTypes are the types as Azure spells them in its answers.
+var shownTypes = []string{"String", "SecureString", "Int", "Bool", "Array", "Object", "SecureObject"}
+
+func secure(typ string) bool { return strings.HasPrefix(strings.ToLower(typ), "secure") }
+
 // shown returns a value as a deployment shows it.
 func shown(typ string, v any) Value {
-	if strings.HasPrefix(strings.ToLower(typ), "secure") {
+	for _, t := range shownTypes {
+		if strings.EqualFold(t, typ) {
+			typ = t
+		}
+	}
+	if typ == "" {
+		typ = typeShown(v)
+	}
+	if secure(typ) {
 		return Value{Type: typ}
 	}
 	return Value{Type: typ, Value: v}
+}
+
+func typeShown(v any) string {
+	switch v.(type) {
+	case string:
+		return "String"
+	case bool:
+		return "Bool"
+	case int64:
+		return "Int"
+	case []any:
+		return "Array"
+	default:
+		return "Object"
+	}
 }

@@ -28,6 +28,9 @@ type scope struct {
 // otherwise keep a small template busy for years.
 const mostSteps = 1_000_000
 
+// bytesPerStep is how much text counts as one step.
+const bytesPerStep = 16
+
 // step counts one evaluation.
 func (s *scope) step() error { return s.spend(1) }
 
@@ -54,7 +57,7 @@ func (s *scope) weigh(v any) error {
 func weight(v any, limit int) int {
 	switch v := v.(type) {
 	case string:
-		return len(v) / 16
+		return len(v) / bytesPerStep
 	case []any:
 		n := len(v)
 		for i := 0; i < len(v) && n <= limit; i++ {
@@ -272,9 +275,9 @@ func (s *scope) variable(name string) (any, error) {
 	var v any
 	var err error
 	if n.kind == object && n.get("input") != nil && n.get("count") != nil && n.get("name") != nil && strings.EqualFold(n.literal("name"), name) {
-		v, err = outer.copies(n, name, "variables."+name)
+		v, err = outer.copies(n, name, s.template.at("variables."+name))
 	} else {
-		v, err = outer.value(n, "variables."+name)
+		v, err = outer.value(n, s.template.at("variables."+name))
 	}
 	if err != nil {
 		return nil, err
@@ -287,5 +290,5 @@ func (s *scope) variable(name string) (any, error) {
 // with it. Whatever is computed of it is unknown as well.
 type unknown struct{}
 
-// MarshalJSON implements [encoding/json.Marshaler].
+// MarshalJSON implements [encoding/json.Marshaler]: previews show it.
 func (unknown) MarshalJSON() ([]byte, error) { return []byte(`"(known after the deployment)"`), nil }

@@ -1,7 +1,10 @@
 package template
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -30,7 +33,28 @@ func Parse(src []byte) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTemplate(root, "")
+	return newTemplate(placed(root, string(src)), "")
+}
+
+// placed counts the lines of a template from its own first one, in a document
+// that it may be a part of.
+func placed(root *node, src string) *node {
+	if !strings.Contains(src, "\n") {
+		root.unlined()
+	} else {
+		root.relines(root.line)
+	}
+	return root
+}
+
+// JSON returns the template as plain JSON, without comments.
+func (t *Template) JSON() []byte { return t.root.appendJSON(nil) }
+
+// Hash returns a number that is the same for the same template, in the form in
+// which Azure shows it. Blanks and comments do not count.
+func (t *Template) Hash() string {
+	sum := sha256.Sum256(t.JSON())
+	return strconv.FormatUint(binary.BigEndian.Uint64(sum[:8]), 10)
 }
 
 func newTemplate(root *node, path string) (*Template, error) {
@@ -136,6 +160,9 @@ func (t *Template) readFunctions() error {
 	n := t.root.get("functions")
 	if n == nil {
 		return nil
+	}
+	if n.kind != array {
+		return &Error{Path: t.at("functions"), Line: n.line, Message: "The functions must be a list of namespaces."}
 	}
 	for i, space := range n.items {
 		path := t.at(fmt.Sprintf("functions[%d]", i))
