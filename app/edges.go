@@ -33,16 +33,18 @@ func (a *App) openEdges(ctx context.Context, p *parts) error {
 	if err := a.serveProfiles(); err != nil {
 		return err
 	}
-	a.serve(a.newFront(p, pub), p.certs, pub)
+	f, management := a.newFront(p, pub)
+	a.supervise(ctx, "deployments", management.Deployments.Run)
+	a.serve(f, p.certs, pub)
 	return nil
 }
 
 // newFront puts all edges behind one handler.
-func (a *App) newFront(p *parts, pub *publish.Handler) *front {
+func (a *App) newFront(p *parts, pub *publish.Handler) (*front, *arm.Handler) {
 	management := &arm.Handler{
 		Store: p.store, Rules: p.rules, Tokens: p.tokens, Authorizer: p.authorizer, Principal: a.directory.ByObjectID, Tenant: a.settings.Tenant,
 		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.now, Logger: a.logger,
-		Activity: p.emitter, ClientIP: a.hosts.clientIP,
+		Activity: p.emitter, ClientIP: a.hosts.clientIP, Deployments: arm.NewDeployments(arm.DeploymentOptions{Shared: a.opts.NATS != ""}),
 	}
 	management.Init()
 	return &front{
@@ -66,7 +68,7 @@ func (a *App) newFront(p *parts, pub *publish.Handler) *front {
 			return p.store.Healthy()
 		},
 		draining: &a.draining,
-	}
+	}, management
 }
 
 func (a *App) listen() error {

@@ -79,7 +79,7 @@ func (a *App) openFolder(ctx context.Context, p *parts) (err error) {
 		return err
 	}
 	// The engine locks the folder; before that nothing in it may be touched.
-	p.engine, err = engine.Open(ctx, engine.Options{Dir: a.opts.Data, URL: a.opts.NATS, Replicas: a.opts.Replicas, Logger: a.logger})
+	p.engine, err = engine.Open(ctx, engine.Options{Dir: a.opts.Data, URL: a.opts.NATS, Replicas: a.opts.Replicas, Logger: a.logger, Registerer: p.registry})
 	if err != nil {
 		return err
 	}
@@ -102,6 +102,7 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	}
 	p.store, err = store.Open(ctx, store.Options{
 		Conn: p.engine.Conn(), JS: p.engine.JetStream(), Replicas: p.engine.Replicas(), Sealer: sealer, Logger: a.logger,
+		Space: p.engine.Space(),
 	})
 	if err != nil {
 		return err
@@ -109,6 +110,7 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	a.undo("store", func(context.Context) error { p.store.Close(); return nil })
 	p.events, err = eventlog.Open(ctx, p.engine.JetStream(), eventlog.Options{
 		Replicas: p.engine.Replicas(), Logger: a.logger, Registerer: p.registry, Tiers: a.opts.tiers(),
+		Space: p.engine.Space(),
 	})
 	if err != nil {
 		return err
