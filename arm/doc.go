@@ -25,5 +25,8 @@
 // Authorization comes before any look at what exists, so the answer to a
 // stranger is the same whether a resource is there or not.
 //
+// A template deployment is a list of such requests, which the server makes in the
+// name of whoever started it: see deployments.go.
+//
 // The package knows nothing of publishing and delivery; those follow the store.
 package arm

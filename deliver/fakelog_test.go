@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,8 +187,8 @@ func (s *session) DropBacklog(_ context.Context, sub resource.UID) error {
 }
 
 func (s *session) ConsumeEvents(ctx context.Context, handle func(eventlog.EventBatch)) error {
-	return s.consume(ctx, queueEvents, resource.UID{}, func(r *record) {
-		handle(eventlog.EventBatch{Entries: r.entries, Done: s.done(r)})
+	return s.consume(ctx, queueEvents, resource.UID{}, func(rs []*record) {
+		handle(eventlog.EventBatch{Entries: rs[0].entries, Done: s.done(rs)})
 	})
 }
 
@@ -206,32 +207,35 @@ func (s *session) ConsumeBacklog(ctx context.Context, sub resource.UID, handle f
 func (s *session) consumeDeliveries(
 	ctx context.Context, queue string, sub resource.UID, handle func(eventlog.DeliveryBatch),
 ) error {
-	return s.consume(ctx, queue, sub, func(r *record) {
-		handle(eventlog.DeliveryBatch{Deliveries: append([]eventlog.Delivery(nil), r.deliveries...), Done: s.done(r)})
+	return s.consume(ctx, queue, sub, func(rs []*record) {
+		var ds []eventlog.Delivery
+		for _, r := range rs {
+			ds = append(ds, r.deliveries...)
+		}
+		handle(eventlog.DeliveryBatch{Deliveries: ds, Done: s.done(rs)})
 	})
 }
 
-func (s *session) done(r *record) func() {
+func (s *session) done(rs []*record) func() {
 	return func() {
 		if !s.step() {
 			return
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for i, one := range s.records {
-			if one == r {
-				s.records = append(s.records[:i:i], s.records[i+1:]...)
-				break
-			}
+		gone := make(map[*record]bool, len(rs))
+		for _, r := range rs {
+			gone[r] = true
 		}
+		s.records = slices.DeleteFunc(s.records, func(r *record) bool { return gone[r] })
 		s.tell()
 	}
 }
 
-// consume hands out records in order, those with a due time when it comes.
-func (s *session) consume(ctx context.Context, queue string, sub resource.UID, handle func(*record)) error {
+// consume hands out records in order: one at a time, or all that are due.
+func (s *session) consume(ctx context.Context, queue string, sub resource.UID, handle func([]*record)) error {
 	for ctx.Err() == nil {
-		var next *record
+		var next []*record
 		wait := time.Hour
 		left := false
 		s.mu.Lock()
@@ -253,20 +257,24 @@ func (s *session) consume(ctx context.Context, queue string, sub resource.UID, h
 					continue
 				}
 			}
-			next = r
-			break
+			next = append(next, r)
+			if queue == queueEvents || queue == queueBacklog {
+				break
+			}
 		}
 		s.mu.Unlock()
 		if queue == queueBacklog && !left {
 			return nil
 		}
-		if next != nil {
+		if len(next) > 0 {
 			if !s.step() {
 				<-ctx.Done()
 				return ctx.Err()
 			}
 			s.smu.Lock()
-			s.handed[next.id] = true
+			for _, r := range next {
+				s.handed[r.id] = true
+			}
 			s.smu.Unlock()
 			handle(next)
 			continue

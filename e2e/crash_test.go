@@ -97,11 +97,14 @@ func TestTopicKilledUnderLoad(t *testing.T) {
 	}
 }
 
+// eventPublisher is what takes events: a partner's channel or a custom topic.
+type eventPublisher interface {
+	publish(ctx context.Context, ids ...string) (bool, error)
+}
+
 // publishUntilStopped publishes from several clients, singly and in batches,
 // each of them until its first failure. ids are those that were answered 200.
-func publishUntilStopped(t *testing.T, p interface {
-	publish(ctx context.Context, ids ...string) (bool, error)
-}, prefix string) (ids func() []string, stop func()) {
+func publishUntilStopped(t *testing.T, p eventPublisher, prefix string) (ids func() []string, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex

@@ -35,8 +35,11 @@ func deadLettersIn(t *testing.T, folder string) []deadLetter {
 	t.Helper()
 	var out []deadLetter
 	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || filepath.Ext(path) != ".json" {
-			return nil // nothing was written yet, or it is being written
+		if err != nil {
+			return err
+		}
+		if !e.Type().IsRegular() || filepath.Ext(path) != ".json" {
+			return nil // a folder, or a blob that is being written
 		}
 		body, err := os.ReadFile(path)
 		if err != nil {

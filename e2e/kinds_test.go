@@ -228,7 +228,9 @@ func TestRouteFamilies(t *testing.T) {
 	c := d.NewEventSubscriptionsClient()
 	// Each by both addresses; the id and the type follow the address.
 	for _, tt := range []struct{ scope, nested, kind string }{
-		{topic.id, topic.id, "topics"}, {domain.id, domain.id, "domains"}, {domain.id + "/topics/a-1", domain.id + "/topics/a-1", "domains/topics"},
+		{topic.id, topic.id, "topics"},
+		{domain.id, domain.id, "domains"},
+		{domain.id + "/topics/a-1", domain.id + "/topics/a-1", "domains/topics"},
 		{group, d.id("systemTopics", "changes"), "systemTopics"},
 	} {
 		for _, form := range []struct{ id, kind string }{

@@ -90,7 +90,7 @@ func TestDeliveryProperties(t *testing.T) {
 	blobs := filepath.Join(s.dir, "blobs")
 	until(t, 30*time.Second, "the dead letters are written", func() bool { return len(deadLettersIn(t, blobs)) == len(ids) })
 
-	text := map[string][]byte{"the log": []byte(s.stderr.String())}
+	text := map[string][]byte{}
 	for _, name := range []string{"grid", "failing"} {
 		id := topic.id + "/eventSubscriptions/" + name
 		text["GET of "+name] = d.call(t, "GET", id, "").body
@@ -102,14 +102,14 @@ func TestDeliveryProperties(t *testing.T) {
 		t.Fatalf("metrics: %d %v", metrics.status, err)
 	}
 	text["the metrics"] = metrics.body
+	text["the log"] = []byte(s.stderr.String())
+	s.stop(t) // or files would come and go while they are read
 	err = filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
-			return nil // files come and go while the server runs
+			return err
 		}
-		if body, err := os.ReadFile(path); err == nil {
-			text[path] = body
-		}
-		return nil
+		text[path], err = os.ReadFile(path)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

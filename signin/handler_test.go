@@ -309,6 +309,8 @@ func TestTokenRefusals(t *testing.T) {
 				t.Errorf("got %d %s", rec.Code, rec.Body)
 			}
 			log := wd.log.String()
+			wd.log.Reset()
+			wd.handler.refusals = access.Throttle{}
 			if !strings.Contains(log, "sign-in refused") || !strings.Contains(log, "192.0.2.1:1234") {
 				t.Errorf("log: %s", log)
 			}
@@ -331,6 +333,26 @@ func TestLogOfSwappedFields(t *testing.T) {
 	})
 	if log := wd.log.String(); strings.Contains(log, wd.secret) || !strings.Contains(log, "sign-in refused") {
 		t.Errorf("log: %s", log)
+	}
+}
+
+// A guesser leaves a trace, but no more than a few lines of it.
+func TestLogOfGuesser(t *testing.T) {
+	wd := newWorld(t)
+	for range 200 {
+		wd.do(http.MethodPost, "https://h/adfs/oauth2/token", url.Values{
+			"grant_type": {"client_credentials"}, "client_id": {wd.app.AppID}, "client_secret": {"guess"},
+			"scope": {"https://management.azure.com/.default"},
+		})
+	}
+	log := wd.log.String()
+	if n := strings.Count(log, "sign-in refused"); n < 1 || n > 10 {
+		t.Errorf("%d lines", n)
+	}
+	for _, want := range []string{"code=7000215", "reason=invalid_client", "client_id=" + wd.app.AppID, "address=192.0.2.1"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%q is not in the log: %.300s", want, log)
+		}
 	}
 }
 

@@ -165,7 +165,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, clientID string
 	}
 	address := h.address(r)
 	attrs := []slog.Attr{
-		slog.Int("code", f.number), slog.String("reason", f.text), slog.String("client_id", clientID),
+		slog.Int("code", f.number), slog.String("reason", f.oauth), slog.String("client_id", clientID),
 		slog.String("address", address), slog.String("remote", r.RemoteAddr),
 		slog.String("path", r.URL.Path), slog.String("trace_id", trace),
 	}

@@ -1,6 +1,7 @@
 // Package template reads ARM templates and deploys them: JSON documents that
 // say which resources shall exist, with expressions in between.
 //
+//	ReadRequest  the body of a deployment request, with the template in it
 //	Parse        JSON (with comments) → Template; syntax errors name their line
 //	Template     parameters, variables, functions, resources, outputs
 //	Deploy       expands copies and conditions, orders the resources by what
@@ -10,7 +11,13 @@
 // that reference and the list functions see what was deployed before. Variables
 // are evaluated at first use.
 //
-// Every error is an [*Error] that names the place in the template, such as
+// A host may leave values unknown, to try a template without making anything:
+// whatever is computed of them is unknown as well.
+//
+// Values of secure parameters are in no result. They can appear in messages,
+// which go through [Result.Redact] before anybody else sees them.
+//
+// Every error is an [*Error], or several as [Errors], that names the place in the template, such as
 // resources[2].properties.filter, with its line.
 //
 // The package does not know how resources are made, stored or authorized: that

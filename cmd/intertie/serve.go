@@ -88,7 +88,7 @@ func (c *serveCmd) options() app.Options {
 
 // Run serves until a signal or a failure.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
-	tuneMemory()
+	defer tuneMemory()()
 	o := c.options()
 	o.Logger = c.logger(s.err)
 	if err := o.Validate(); err != nil {
@@ -103,6 +103,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	err = server.Start(ctx)
 	if err == nil {
+		settleMemory()
 		c.announce(s.err, o, server, first)
 		select {
 		case <-ctx.Done():
