@@ -72,3 +72,8 @@ func followLiveHeap(done <-chan struct{}) {
 func memoryLimit(live uint64) int64 {
 	return max(leastMemoryLimit, int64(min(live, 1<<50))*liveShare) //nolint:gosec // bounded
 }
+
+// settleMemory gives back what starting took and nothing needs any more: reading
+// many resources leaves several times their size behind, which an idle server
+// would keep until its next collection.
+func settleMemory() { debug.FreeOSMemory() }

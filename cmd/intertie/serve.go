@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -103,7 +104,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	err = server.Start(ctx)
 	if err == nil {
-		settleMemory()
+		debug.FreeOSMemory() // gives back what loading took
 		c.announce(s.err, o, server, first)
 		select {
 		case <-ctx.Done():
