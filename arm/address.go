@@ -137,7 +137,17 @@ func (h *Handler) inHome(home resource.ID, name string) (resource.ID, *resource.
 // resource will be stored in, as far as the rules do so unasked.
 func (h *Handler) makeRoom(rq *request, tx resource.Tx, a address) (resource.ID, *resource.Kind, error) {
 	id, kind, ok := h.locate(tx, a)
-	if ok || !a.extension() {
+	if !a.extension() {
+		if strings.EqualFold(kind.Type, eventgrid.TypeDomainTopicEventSubscription) {
+			// The first subscription makes the domain topic, in either form. Where it
+			// may not, the missing parent is what is wrong.
+			if _, err := h.Rules.MakeHome(tx, id.Parent(), rq.caller.ObjectID, rq.now); err != nil {
+				return id, kind, nil //nolint:nilerr // see above
+			}
+		}
+		return id, kind, nil
+	}
+	if ok {
 		return id, kind, nil
 	}
 	home, err := h.Rules.MakeHome(tx, a.id.Scope(), rq.caller.ObjectID, rq.now)

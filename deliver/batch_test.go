@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,11 +173,11 @@ func TestNobodyWaitsForABatch(t *testing.T) {
 func TestEachEventOfABatchGoesItsOwnWay(t *testing.T) {
 	var p parcels
 	store := new(blobs)
-	var healthy bool
+	var healthy atomic.Bool
 	inBubble(t, func(*rig) []*Subscription {
 		s := batching(t, Batch{Events: 100, Bytes: 64 << 10}, p.around(
 			func(context.Context, *destination.Notification) destination.Verdict {
-				if healthy {
+				if healthy.Load() {
 					return delivered
 				}
 				return erred
@@ -201,7 +202,7 @@ func TestEachEventOfABatchGoesItsOwnWay(t *testing.T) {
 		if n := r.disk.count(queueRetries); n != 5 {
 			t.Errorf("%d of 5 events wait for their retry", n)
 		}
-		healthy = true
+		healthy.Store(true)
 		pass(10 * time.Minute)
 		if diff := cmp.Diff([]int{10, 10, 5, 5}, p.sizes()); diff != "" {
 			t.Errorf("events per attempt (-want +got):\n%s", diff)

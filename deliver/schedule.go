@@ -41,14 +41,11 @@ func (d *Dispatcher) scaled(t time.Duration) time.Duration {
 }
 
 // policy returns what a failure means, on the dispatcher's scale, and how long
-// the verdict itself wants the next attempt to wait. The latter may be Azure's
-// wait for an HTTP status, which is scaled too, or longer because the receiver
-// asked for it, which is obeyed to the second.
+// the verdict itself wants the next attempt to wait: Azure's wait for an HTTP
+// status, which is scaled too, or longer because the receiver asked for it, which
+// is obeyed to the second.
 func (d *Dispatcher) policy(k destination.Kind, v destination.Verdict) (destination.Policy, time.Duration) {
 	p := d.opts.Rules.Policy(k, v.Outcome)
 	p.Earliest, p.Probation = d.scaled(p.Earliest), d.scaled(p.Probation)
-	if _, fixed := destination.FromStatus(v.Status); v.After == fixed {
-		return p, d.scaled(fixed)
-	}
-	return p, v.After
+	return p, max(d.scaled(v.After), v.Asked)
 }

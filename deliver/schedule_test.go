@@ -113,6 +113,10 @@ func TestScale(t *testing.T) {
 	after := func(o destination.Outcome, status int, d time.Duration) destination.Verdict {
 		return destination.Verdict{Outcome: o, Status: status, After: d}
 	}
+	asked := func(status int, d time.Duration) destination.Verdict {
+		_, fixed := destination.FromStatus(status)
+		return destination.Verdict{Outcome: destination.Busy, Status: status, After: fixed, Asked: d}
+	}
 	for _, row := range []struct {
 		name    string
 		verdict destination.Verdict
@@ -123,8 +127,9 @@ func TestScale(t *testing.T) {
 		{"long probation", after(destination.ResolutionError, 0, 0), 30 * time.Second},
 		{"Azure's wait for a status", after(destination.Busy, 503, 30*time.Second), 3 * time.Second},
 		{"another one", after(destination.TimedOut, 408, 2*time.Minute), 12 * time.Second},
-		{"Retry-After", after(destination.Busy, 503, 40*time.Second), 40 * time.Second},
-		{"Retry-After of a 429", after(destination.Busy, 429, 7*time.Second), 7 * time.Second},
+		{"Retry-After", asked(503, 40*time.Second), 40 * time.Second},
+		{"Retry-After of a 429", asked(429, 7*time.Second), 7 * time.Second},
+		{"Retry-After below Azure's wait", asked(503, 6*time.Second), 6 * time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			rec := newRecorder()
@@ -180,7 +185,7 @@ func TestFirstRetryWaitsForTheLongestOfAll(t *testing.T) {
 		{"429", destination.WebHook, busy, 10 * time.Second},
 		{
 			"429 Retry-After", destination.WebHook,
-			destination.Verdict{Outcome: destination.Busy, Status: 429, After: 77 * time.Second},
+			destination.Verdict{Outcome: destination.Busy, Status: 429, Asked: 77 * time.Second},
 			77 * time.Second,
 		},
 		{
@@ -241,7 +246,7 @@ func TestFirstRetryWaitsForTheLongestOfAll(t *testing.T) {
 func TestRetryIsNeverDueAfterTheTimeToLive(t *testing.T) {
 	store := new(blobs)
 	inBubble(t, func(*rig) []*Subscription {
-		s := sub(t, 1, always(destination.Verdict{Outcome: destination.Busy, After: 10 * time.Hour}))
+		s := sub(t, 1, always(destination.Verdict{Outcome: destination.Busy, Asked: 10 * time.Hour}))
 		s.TTL = time.Hour
 		s.DeadLetter = &DeadLetter{Store: store, Container: "dead"}
 		return []*Subscription{s}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,11 +16,13 @@ import (
 )
 
 func TestStatusTellsWhatHappened(t *testing.T) {
-	verdict := delivered
+	var verdict atomic.Pointer[destination.Verdict]
+	answer := func(v destination.Verdict) { verdict.Store(&v) }
+	answer(delivered)
 	store := &blobs{refuse: func() error { return errors.New("down") }}
 	inBubble(t, func(r *rig) []*Subscription {
 		r.random = func() float64 { return 0 }
-		s := sub(t, 1, batchFunc(func(_ context.Context, _ *destination.Notification) destination.Verdict { return verdict }))
+		s := sub(t, 1, batchFunc(func(_ context.Context, _ *destination.Notification) destination.Verdict { return *verdict.Load() }))
 		s.DeadLetter = &DeadLetter{Store: store, Container: "dead"}
 		return []*Subscription{s}
 	}, func(r *rig) {
@@ -38,9 +41,9 @@ func TestStatusTellsWhatHappened(t *testing.T) {
 			Circuit: Closed, Concurrency: 8, Outcome: destination.Delivered, Status: 200, Succeeded: start,
 		})
 		pass(time.Hour)
-		verdict = destination.Verdict{
+		answer(destination.Verdict{
 			Outcome: destination.Busy, Status: 503, After: 30 * time.Second, Err: errors.New("POST /: 503"),
-		}
+		})
 		r.disk.publish(entry(1))
 		check("busy", Status{
 			Circuit: Open, Until: start.Add(time.Hour + 10*time.Second), Failures: 1,
@@ -53,7 +56,7 @@ func TestStatusTellsWhatHappened(t *testing.T) {
 			Outcome: destination.Busy, Status: 503, Error: "POST /: 503",
 			Succeeded: start, Failed: start.Add(time.Hour), Again: start.Add(time.Hour + 30*time.Second),
 		})
-		verdict = destination.Verdict{Outcome: destination.BadRequest, Status: 400, Err: errors.New("POST /: 400")}
+		answer(destination.Verdict{Outcome: destination.BadRequest, Status: 400, Err: errors.New("POST /: 400")})
 		pass(20 * time.Second)
 		check("given up", Status{
 			Circuit: HalfOpen, Until: start.Add(time.Hour + 10*time.Second), Failures: 1, Concurrency: 1,

@@ -47,10 +47,11 @@ type Verdict struct {
 	// Status is the HTTP status code of the answer, 0 when there was none.
 	Status int
 	// After is how long the next attempt should wait at least, beyond what the
-	// policy of the outcome says: the receiver's Retry-After, or the longer
-	// wait that Azure gives to one status of an outcome that has several. 0 when
-	// there is nothing to add.
+	// policy of the outcome says: the longer wait that Azure gives to one status
+	// of an outcome that has several. 0 when there is nothing to add.
 	After time.Duration
+	// Asked is how long the receiver asked to wait (Retry-After), 0 if it did not.
+	Asked time.Duration
 	// Err explains a failure to a person. It is nil when the outcome is
 	// Delivered, and its text holds no query, no user name and no header value
 	// of the endpoint, so it may be logged and shown.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 )
 
@@ -59,6 +60,7 @@ type Client struct {
 	opts      Options
 	guard     *guard
 	transport *http.Transport
+	fresh     *http.Transport // keeps no connection
 	late      latecomers
 	runners   *runners
 }
@@ -97,8 +99,10 @@ func NewClient(o Options) *Client {
 		DisableCompression:     true, // answers are discarded, not read
 		MaxResponseHeaderBytes: maxAnswer,
 	}
+	fresh := transport.Clone()
+	fresh.DisableKeepAlives = true
 	return &Client{
-		opts: o, guard: g, transport: transport,
+		opts: o, guard: g, transport: transport, fresh: fresh,
 		late: latecomers{window: o.LateWindow - o.Timeout}, runners: newRunners(),
 	}
 }
@@ -142,12 +146,35 @@ func (t checked) RoundTrip(r *http.Request) (*http.Response, error) {
 // send is the way of every request. An answer that switches protocols has no
 // body that the request's context would end: reading it could take for ever.
 func (c *Client) send(r *http.Request) (*http.Response, error) {
-	resp, err := c.transport.RoundTrip(r)
+	resp, err := c.roundTrip(r)
 	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
 		resp.Body.Close()
 		resp.Body = http.NoBody
 	}
 	return resp, err
+}
+
+// roundTrip sends r. When a kept connection turns out to be closed, r is sent
+// once more on a new one, since that says nothing of the endpoint; delivery is at
+// least once in any case. The transport would go through all the connections it
+// has kept: an endpoint that reads a request and then resets would get it from
+// each.
+func (c *Client) roundTrip(r *http.Request) (*http.Response, error) {
+	var kept bool
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { kept = i.Reused }}
+	resp, err := c.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if err == nil || !kept || r.Context().Err() != nil || r.Body != nil && r.GetBody == nil {
+		return resp, err
+	}
+	again := *r
+	if r.Body != nil {
+		body, berr := r.GetBody()
+		if berr != nil {
+			return nil, err
+		}
+		again.Body = body
+	}
+	return c.fresh.RoundTrip(&again)
 }
 
 // exchange sends req once and hands the answer to use, within the time limit.

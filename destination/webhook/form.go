@@ -59,10 +59,6 @@ func (t *target) fixed(subscription string) http.Header {
 		"Content-Type":          {t.form.contentType},
 		"Accept-Encoding":       {"gzip,deflate"},
 		"User-Agent":            {""}, // net/http would send its own name
-		// An empty key is not sent. It tells the transport that the request may
-		// be repeated when a kept connection turns out to be closed; delivery is
-		// at least once in any case.
-		"Idempotency-Key": {},
 	}
 	if t.form.schema == event.CloudEvents {
 		origin := []string{t.client.opts.Origin}

@@ -177,7 +177,7 @@ func (t *target) verdict(resp *http.Response, p *parcel) destination.Verdict {
 	case destination.Delivered:
 		return v
 	case destination.Busy:
-		v.After = max(v.After, retryAfter(resp.Header.Get("Retry-After"), t.client.opts.Now()))
+		v.Asked = retryAfter(resp.Header.Get("Retry-After"), t.client.opts.Now())
 	case destination.Unauthorized:
 		forget(t.token, p.token)
 	}

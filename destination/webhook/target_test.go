@@ -102,7 +102,7 @@ func TestDeliverJudgesTheStatus(t *testing.T) {
 			})
 			c := newTestClient(t, Options{Now: func() time.Time { return now }})
 			v := c.Target(url).Deliver(t.Context(), notification())
-			if v.Outcome != tt.want || v.Status != tt.status || v.After != tt.after {
+			if v.Outcome != tt.want || v.Status != tt.status || max(v.After, v.Asked) != tt.after {
 				t.Errorf("verdict = %+v, want %s, %d, after %s", v, tt.want, tt.status, tt.after)
 			}
 			if (v.Err == nil) != (tt.want == destination.Delivered) {
@@ -202,5 +202,43 @@ func TestDeliverToNobody(t *testing.T) {
 	v := newTestClient(t, Options{}).Target(url).Deliver(t.Context(), notification())
 	if v.Outcome != destination.SocketError || !strings.Contains(v.Err.Error(), "refused") {
 		t.Errorf("verdict = %+v, want SocketError, refused", v)
+	}
+}
+
+// An endpoint that reads a request and then breaks the connection gets it once
+// more, not once for each connection that the client has kept.
+func TestDeliverRepeatsOnceOnly(t *testing.T) {
+	var breaks atomic.Bool
+	var got atomic.Int32
+	together := make(chan struct{})
+	var arrived atomic.Int32
+	const kept = 4
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !breaks.Load() {
+			if arrived.Add(1) == kept {
+				close(together)
+			}
+			<-together // each on a connection of its own
+			return
+		}
+		got.Add(1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+	})
+	target := newTestClient(t, Options{}).Target(url)
+	var group sync.WaitGroup
+	for range kept {
+		group.Go(func() { target.Deliver(t.Context(), notification()) })
+	}
+	group.Wait()
+	breaks.Store(true)
+	if v := target.Deliver(t.Context(), notification()); v.Outcome != destination.SocketError {
+		t.Errorf("verdict = %+v, want SocketError", v)
+	}
+	if n := got.Load(); n != 2 {
+		t.Errorf("the endpoint got %d requests, want 2", n)
 	}
 }
