@@ -12,6 +12,10 @@
 //     at this scope by the roles assigned there or above? Without an assignment
 //     the answer is no.
 //
+// Issuers elsewhere may be accepted beside this server; [Tokens] asks for them
+// only about tokens it did not sign itself. Their principals bring groups along,
+// whose roles count as well.
+//
 // The package keeps no state of its own beyond snapshots: signing keys,
 // principals, roles and assignments are stored by the caller. It knows no
 // transport, no storage and no resource kind; a scope is only a path of

@@ -201,8 +201,10 @@ func TestCustomRolesOnlyInTheirScopes(t *testing.T) {
 	var a Authorizer
 	role := Role{ID: "aaaaaaaa-0000-4000-8000-000000000001", Custom: true, AssignableScopes: []string{rg1}, Permissions: []Permission{{Actions: []string{"*"}}}}
 	a.Set([]Assignment{
-		{Scope: sub1, RoleID: role.ID, PrincipalID: "above"}, {Scope: rg1, RoleID: role.ID, PrincipalID: "at"},
-		{Scope: topic, RoleID: role.ID, PrincipalID: "below"}, {Scope: rg1 + "0", RoleID: role.ID, PrincipalID: "beside"},
+		{Scope: sub1, RoleID: role.ID, PrincipalID: "above"},
+		{Scope: rg1, RoleID: role.ID, PrincipalID: "at"},
+		{Scope: topic, RoleID: role.ID, PrincipalID: "below"},
+		{Scope: rg1 + "0", RoleID: role.ID, PrincipalID: "beside"},
 	}, []Role{role})
 	for who, want := range map[string]bool{"above": false, "at": true, "below": true, "beside": false} {
 		if a.Allowed(who, "x/read", topic) != want {

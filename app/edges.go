@@ -28,6 +28,9 @@ func (a *App) openEdges(ctx context.Context, p *parts) error {
 	}
 	a.supervise(ctx, "certificates", p.certs.run)
 	a.supervise(ctx, "expiry", p.expiry.run)
+	if p.issuers != nil {
+		a.supervise(ctx, "token issuers", p.issuers.Run)
+	}
 	a.supervise(ctx, "deletion notices", p.notices.run)
 	a.supervise(ctx, "delivery", p.dispatcher.Run)
 	if err := a.serveProfiles(); err != nil {
@@ -44,7 +47,8 @@ func (a *App) newFront(p *parts, pub *publish.Handler) (*front, *arm.Handler) {
 	management := &arm.Handler{
 		Store: p.store, Rules: p.rules, Tokens: p.tokens, Authorizer: p.authorizer, Principal: a.directory.ByObjectID, Tenant: a.settings.Tenant,
 		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.now, Logger: a.logger,
-		Activity: p.emitter, ClientIP: a.hosts.clientIP, Deployments: arm.NewDeployments(arm.DeploymentOptions{Shared: a.opts.NATS != ""}),
+		ExternalPrincipals: p.issuers != nil,
+		Activity:           p.emitter, ClientIP: a.hosts.clientIP, Deployments: arm.NewDeployments(arm.DeploymentOptions{Shared: a.opts.NATS != ""}),
 	}
 	management.Init()
 	return &front{
@@ -53,11 +57,11 @@ func (a *App) newFront(p *parts, pub *publish.Handler) (*front, *arm.Handler) {
 			management,
 			&graph.Handler{
 				Tokens: p.tokens, Authorizer: p.authorizer, Directory: a.directory, Tenant: a.settings.Tenant,
-				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, Logger: a.logger,
+				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, ClientIP: a.hosts.clientIP, Logger: a.logger,
 			},
 			&signin.Handler{
 				Tokens: p.tokens, Directory: a.directory, Tenant: a.settings.Tenant,
-				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, Logger: a.logger,
+				BaseURL: a.hosts.baseURL, Audiences: []string{a.URL()}, ClientIP: a.hosts.clientIP, Logger: a.logger,
 			},
 		},
 		metrics: telemetry.Handler(p.registry, a.logger), mayReadMetrics: mayReadMetrics(p.tokens, p.authorizer, a.hosts),

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/destination/blob"
+	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
+	"github.com/intertie/intertie/signin/oidc"
 )
 
 // Options are the settings of a server. [DefaultOptions] are good for a laptop.
@@ -55,8 +57,16 @@ type Options struct {
 	// WebhookTokens is where tokens for webhooks come from that are protected by
 	// Microsoft Entra; the zero value takes them from the built-in sign-in.
 	WebhookTokens WebhookTokens
+	// OIDCIssuers are issuers of tokens beside this server, each as
+	// "URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]".
+	OIDCIssuers []string
 	// Regions limits where regional resources may be created; empty allows any.
 	Regions []string
+	// Limits replaces Azure's limits where it is not zero; see [SetLimit].
+	Limits eventgrid.Limits
+	// Gallery is a YAML file with the partners of the gallery. Empty removes those
+	// that an earlier file brought.
+	Gallery string
 	// AllowedHosts are further names by which clients may call the server.
 	AllowedHosts []string
 	// TrustedProxies are addresses or networks whose X-Forwarded-For and
@@ -159,6 +169,9 @@ func (o Options) Validate() error {
 	if err := o.WebhookTokens.validate(); err != nil {
 		return err
 	}
+	if _, err := o.issuers(oidc.Settings{}); err != nil {
+		return err
+	}
 	if _, err := o.trustedProxies(); err != nil {
 		return err
 	}
@@ -180,6 +193,19 @@ func (o Options) trustedProxies() ([]netip.Prefix, error) {
 		out = append(out, p.Masked())
 	}
 	return out, nil
+}
+
+// issuers returns what verifies the tokens of the issuers beside this server.
+func (o Options) issuers(s oidc.Settings) (*oidc.Issuers, error) {
+	var all []oidc.Options
+	for _, text := range o.OIDCIssuers {
+		i, err := oidc.ParseOptions(text)
+		if err != nil {
+			return nil, fmt.Errorf("--oidc-issuer %s: %w", text, err)
+		}
+		all = append(all, i)
+	}
+	return oidc.New(all, s)
 }
 
 // binding gives storage accounts that are not ours a real place.

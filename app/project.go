@@ -27,6 +27,7 @@ type projection struct {
 	dispatcher   *deliver.Dispatcher
 	webhooks     *webhook.Client
 	tokens       *webhookTokens
+	issued       *access.Tokens
 	blobs        *blobStores
 	sources      *activity.Sources
 	notices      *notices
@@ -94,7 +95,10 @@ func (p *projection) changed(c store.Change, r *resource.Resource, t *touched) {
 		if err := p.directory.observe(c); err != nil {
 			p.logger.Error("a service principal cannot be read; it cannot sign in", "id", r.ID, "error", err)
 		}
-	case resource.TypeRoleAssignment:
+		if c.Old != nil {
+			p.issued.Forget()
+		}
+	case resource.TypeRoleAssignment, arm.TypeRoleDefinition:
 		t.roles = true
 	case eventgrid.TypePartnerNamespace:
 		t.endpoints[r.ID.Key()] = r.ID
@@ -204,5 +208,14 @@ func (p *projection) setRoles() {
 		}
 		all = append(all, a)
 	}
-	p.authorizer.Set(all, nil)
+	var custom []access.Role
+	for _, r := range p.store.List(arm.TypeRoleDefinition, resource.ID{}) {
+		role, err := arm.RoleOf(r)
+		if err != nil {
+			p.logger.Error("a role definition cannot be read; it grants nothing", "id", r.ID, "error", err)
+			continue
+		}
+		custom = append(custom, role)
+	}
+	p.authorizer.Set(all, custom)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/intertie/intertie/pki"
 	"github.com/intertie/intertie/publish"
 	"github.com/intertie/intertie/resource"
+	"github.com/intertie/intertie/signin/oidc"
 	"github.com/intertie/intertie/store"
 	"github.com/intertie/intertie/telemetry"
 )
@@ -29,6 +30,7 @@ import (
 type parts struct {
 	proxies  []netip.Prefix
 	bindings []binding
+	gallery  []galleryEntry
 	registry *prometheus.Registry
 
 	engine *engine.Engine
@@ -39,6 +41,7 @@ type parts struct {
 	secret string // of the admin, if it was made now
 
 	tokens     *access.Tokens
+	issuers    *oidc.Issuers // nil without any beside this server
 	authorizer *access.Authorizer
 
 	webhooks   *webhook.Client
@@ -74,6 +77,11 @@ func (a *App) openFolder(ctx context.Context, p *parts) (err error) {
 	}
 	if p.bindings, err = a.opts.bindings(); err != nil {
 		return err
+	}
+	if a.opts.Gallery != "" {
+		if p.gallery, err = readGallery(a.opts.Gallery); err != nil {
+			return err
+		}
 	}
 	if err := ensureFolder(a.opts.Data); err != nil {
 		return err
@@ -119,9 +127,23 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	if a.settings, p.secret, err = loadSettings(ctx, p.store, a.now().UTC()); err != nil {
 		return err
 	}
+	written, removed, err := applyGallery(ctx, p.store, p.gallery, a.settings.Admin, a.now().UTC())
+	if err != nil {
+		return err
+	}
+	if written+removed > 0 {
+		a.logger.Info("gallery of partners follows its file", "file", a.opts.Gallery, "written", written, "removed", removed)
+	}
 	a.directory = newDirectory(p.store, a.now)
 	p.authorizer = &access.Authorizer{}
-	p.tokens, err = access.NewTokens([][]byte{a.settings.signingKey}, access.TokenOptions{})
+	o := access.TokenOptions{Directory: a.directory}
+	if len(a.opts.OIDCIssuers) > 0 {
+		if p.issuers, err = a.opts.issuers(oidc.Settings{Now: a.now, Logger: a.logger}); err != nil {
+			return err
+		}
+		o.External = p.issuers
+	}
+	p.tokens, err = access.NewTokens([][]byte{a.settings.signingKey}, o)
 	return err
 }
 
@@ -152,6 +174,7 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 func (a *App) followResources(ctx context.Context, p *parts) error {
 	p.rules = &eventgrid.Rules{
 		Webhooks: webhooks{client: p.webhooks, tokens: p.sender, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
+		Limits: a.opts.Limits,
 		ValidationWindow: a.opts.ValidationWindow, Deliveries: deliveries{p.dispatcher},
 	}
 	p.emitter = &activity.Emitter{
@@ -162,7 +185,7 @@ func (a *App) followResources(ctx context.Context, p *parts) error {
 	projection := &projection{
 		store: p.store, authorizer: p.authorizer, directory: a.directory, table: p.table, publishing: p.publishing,
 		dispatcher: p.dispatcher, webhooks: p.webhooks, tokens: p.sender, sources: p.emitter.Sources, notices: p.notices,
-		expiry: p.expiry, certificates: p.certs, logger: a.logger,
+		expiry: p.expiry, certificates: p.certs, logger: a.logger, issued: p.tokens,
 		blobs:   &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: p.bindings},
 		domains: make(map[resource.UID]*publish.DomainTopics), built: make(map[resource.UID]built),
 	}

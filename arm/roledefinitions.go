@@ -105,7 +105,7 @@ func findRole(tx resource.Tx, id string) (access.Role, bool, error) {
 		return role, true, nil
 	}
 	guid := roleGUID(id)
-	if _, err := uuid.Parse(guid); err != nil {
+	if guid == "" {
 		return access.Role{}, false, nil
 	}
 	r, ok := tx.Get(storedRoleID(guid))
@@ -225,7 +225,7 @@ func (h *Handler) putRoleDefinition(rq *request, scope resource.ID, guid string)
 	err = h.commit(rq, func(tx resource.Tx) error {
 		old, exists := tx.Get(storedRoleID(guid))
 		rq.created = !exists
-		if err := h.checkRoleDefinition(rq, tx, guid, next); err != nil {
+		if err := checkRoleDefinition(tx, guid, next); err != nil {
 			return err
 		}
 		r := &resource.Resource{
@@ -270,7 +270,7 @@ func (h *Handler) authorizeRole(rq *request, p *RoleDefinition) error {
 }
 
 // checkRoleDefinition checks a role against what else there is.
-func (h *Handler) checkRoleDefinition(rq *request, tx resource.Tx, guid string, next *RoleDefinition) error {
+func checkRoleDefinition(tx resource.Tx, guid string, next *RoleDefinition) error {
 	for _, s := range next.AssignableScopes {
 		at, err := resource.ParseID(s)
 		if err != nil {

@@ -54,10 +54,10 @@ func conjuncts(s string) []string {
 		case !quoted && len(s)-i >= len(and) && strings.EqualFold(s[i:i+len(and)], and):
 			out = append(out, s[from:i])
 			from = i + len(and)
-			i = from - 2 // the blank behind may be the one before the next
+			i = from - 1
 		}
 	}
-	return append(out, s[min(from, len(s)):])
+	return append(out, s[from:])
 }
 
 func parseCondition(s, whole string) (condition, error) {

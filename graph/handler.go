@@ -146,7 +146,7 @@ func (h *Handler) operation(method string, s []string) (operation, error) {
 	}
 	read := func(f func(*call) error) (operation, error) { return operation{access.ActionReadPrincipals, f}, nil }
 	write := func(f func(*call) error) (operation, error) { return operation{access.ActionWritePrincipals, f}, nil }
-	any := func(f func(*call) error) (operation, error) { return operation{"", f}, nil }
+	open := func(f func(*call) error) (operation, error) { return operation{"", f}, nil }
 	ofApplication := strings.EqualFold(set, "applications")
 
 	switch method + " " + strings.ToLower(set) + member {
@@ -175,15 +175,15 @@ func (h *Handler) operation(method string, s []string) (operation, error) {
 	case "POST applications/{id}/owners/$ref", "POST serviceprincipals/{id}/owners/$ref":
 		return write(func(c *call) error { return h.addOwner(c, find, ref) })
 	case "GET me":
-		return any(h.getMe)
+		return open(h.getMe)
 	case "GET me/{id}":
 		if strings.EqualFold(ref, "ownedObjects") {
-			return any(h.listOwned)
+			return open(h.listOwned)
 		}
 	case "GET organization":
-		return any(h.listOrganization)
+		return open(h.listOrganization)
 	case "GET organization/{id}":
-		return any(func(c *call) error { return h.getOrganization(c, ref) })
+		return open(func(c *call) error { return h.getOrganization(c, ref) })
 	case "GET users":
 		return read(func(c *call) error { return nobody(c, "users") })
 	case "GET groups":

@@ -171,7 +171,7 @@ func TestFiltersJoined(t *testing.T) {
 			t.Errorf("%s: %d", filter, len(got.Value))
 		}
 	}
-	for _, bad := range []string{"displayName eq 'a' and ", " and ", "displayName eq 'a' and and appId eq 'b'", "tags/any(t:t eq 'a') and appId eq 'b'"} {
+	for _, bad := range []string{"displayName eq 'a' and ", " and ", "displayName eq 'a' and or appId eq 'b'", "tags/any(t:t eq 'a') and appId eq 'b'"} {
 		wantError(t, w.do(reader, "GET", "servicePrincipals?$filter="+url.QueryEscape(bad), ""), 400, "Request_UnsupportedQuery")
 	}
 }

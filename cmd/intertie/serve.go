@@ -56,6 +56,8 @@ type serveCmd struct {
 	WebhookClientID         string `name:"webhook-client-id" help:"Client id at that service." placeholder:"ID" env:"INTERTIE_WEBHOOK_CLIENT_ID"`
 	WebhookClientSecretFile string `name:"webhook-client-secret-file" help:"File with the client secret at that service." placeholder:"FILE" env:"INTERTIE_WEBHOOK_CLIENT_SECRET_FILE"`
 
+	OIDCIssuers []string `name:"oidc-issuer" sep:"none" help:"Issuer of tokens beside this server: URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]; may be repeated." placeholder:"URL" env:"INTERTIE_OIDC_ISSUER"`
+
 	Profile string `help:"Loopback address that serves runtime profiles, for finding out what the server is busy with." hidden:"" placeholder:"ADDR" env:"INTERTIE_PROFILE"`
 
 	LogFormat string `name:"log-format" help:"Form of the log on stderr: text, json, or auto (text for a terminal)." enum:"text,json,auto" default:"text" env:"INTERTIE_LOG_FORMAT"`
@@ -82,7 +84,7 @@ func (c *serveCmd) options() app.Options {
 	o.Regions, o.AllowedHosts, o.TrustedProxies = c.Regions, c.AllowedHosts, c.TrustedProxies
 	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
 	o.RetrySchedule, o.DeadLetterDelay, o.ValidationWindow = c.RetrySchedule, c.DeadLetterDelay, c.ValidationWindow
-	o.RetryNotFound = c.RetryNotFound
+	o.RetryNotFound, o.OIDCIssuers = c.RetryNotFound, c.OIDCIssuers
 	o.WebhookTokens = app.WebhookTokens{URL: c.WebhookTokenURL, ClientID: c.WebhookClientID, ClientSecretFile: c.WebhookClientSecretFile}
 	return o
 }

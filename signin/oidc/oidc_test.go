@@ -186,7 +186,6 @@ func TestVerify(t *testing.T) {
 	good, elliptic := p.key("k1", jose.RS256), p.key("k2", jose.ES256)
 	stranger := newKey(t, "k2", jose.ES256)
 	symmetric := signingKey{"k1", jose.HS256, []byte(strings.Repeat("k", 64))}
-	const oid = "55555555-AAAA-4bbb-8ccc-000000000005"
 	tests := []struct {
 		name   string
 		key    signingKey
@@ -239,6 +238,45 @@ func TestVerify(t *testing.T) {
 		if _, err := is.Verify(bad, []string{audience}); err == nil {
 			t.Errorf("%.60q passed", bad)
 		}
+	}
+}
+
+// The server's own tokens and those of others pass through one door.
+func TestBesideOwnTokens(t *testing.T) {
+	p := newProvider(t)
+	keys := []signingKey{p.key("k1", jose.RS256), p.key("k2", jose.ES256)}
+	signing, err := access.NewSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c clock
+	tokens, err := access.NewTokens([][]byte{signing}, access.TokenOptions{Now: c.now, External: p.issuers(&c, Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, _, err := tokens.Issue(access.Subject{ObjectID: "own"}, audience, "https://h/v2.0", c.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.set(func() { p.down = true })
+	if _, err := tokens.Verify(own, []string{audience}); err != nil {
+		t.Errorf("our own token needs the other issuer: %v", err)
+	}
+	if _, err := tokens.Verify(keys[0].sign(t, p.with(nil)), []string{audience}); !errors.Is(err, access.ErrIssuerDown) {
+		t.Errorf("while down: %v", err)
+	}
+	p.set(func() { p.down = false })
+	c.advance(pause)
+	for _, k := range keys {
+		if got, err := tokens.Verify(k.sign(t, p.with(nil)), []string{audience}); err != nil || got.Name != "Alice" {
+			t.Errorf("%s: %+v, %v", k.alg, got, err)
+		}
+	}
+	if _, err := tokens.Verify(keys[0].sign(t, p.with(map[string]any{"iss": "https://evil.example"})), []string{audience}); !errors.Is(err, access.ErrTokenSignature) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if n := p.count(); n != 1 {
+		t.Errorf("%d fetches", n)
 	}
 }
 
