@@ -174,7 +174,7 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 func (a *App) followResources(ctx context.Context, p *parts) error {
 	p.rules = &eventgrid.Rules{
 		Webhooks: webhooks{client: p.webhooks, tokens: p.sender, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
-		Limits: a.opts.Limits,
+		Limits:           a.opts.Limits,
 		ValidationWindow: a.opts.ValidationWindow, Deliveries: deliveries{p.dispatcher},
 	}
 	p.emitter = &activity.Emitter{

@@ -63,14 +63,20 @@ func (h *Handler) kindOf(typ, version string) (*resource.Kind, error) {
 	if kind.Versions == nil {
 		return kind, checkVersion(version)
 	}
-	for _, v := range kind.Versions {
-		if strings.EqualFold(v, version) {
-			return kind, nil
-		}
+	if err := checkKnown(kind.Type, kind.Versions, version); err != nil {
+		return nil, err
 	}
-	return nil, resource.Errorf(resource.NoRegisteredProviderFound,
+	return kind, nil
+}
+
+// checkKnown refuses an api-version that does not know a type.
+func checkKnown(typ string, versions []string, version string) error {
+	if anyFold(version, versions...) {
+		return nil
+	}
+	return resource.Errorf(resource.NoRegisteredProviderFound,
 		"No registered resource provider found for API version '%s' for type '%s'. The supported api-versions are '%s'.",
-		version, kind.Type, strings.Join(kind.Versions, ", "))
+		version, typ, strings.Join(versions, ", "))
 }
 
 // addressOf reads the id of a resource, in the casing of its type, and refuses

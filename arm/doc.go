@@ -13,6 +13,7 @@
 //	commit       unless locked; all or nothing                     locks.go (package store)
 //	answer       the code that the strictest client demands        respond.go
 //	tell         events of what the request changed                activity.go
+//	record       who did what, with which result                   audit.go
 //
 // An event subscription has two addresses: nested in its topic, and as an
 // extension of the source of its events. Both lead to one stored resource; which
@@ -21,6 +22,10 @@
 //
 // A resource of any other provider is a record that is kept as it was sent, by a
 // kind made for its type (foreign.go). It takes the same way as all others.
+//
+// What stands at the root of the tenant, such as the gallery of partners, needs a
+// valid token to be read and a role at the root to be changed (tenant.go). Types
+// that nobody stores are read by one rule for all (derived.go).
 //
 // Authorization comes before any look at what exists, so the answer to a
 // stranger is the same whether a resource is there or not.

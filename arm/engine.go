@@ -77,13 +77,19 @@ func (h *Handler) look(tx resource.Tx, a address) (*resource.Resource, *resource
 }
 
 func (h *Handler) get(rq *request, a address) error {
-	if err := h.authorize(rq, a.action("read"), a.id); err != nil {
+	if err := h.mayRead(rq, a.kind, a.id); err != nil {
 		return err
 	}
 	tx := readOnly{h.Store}
 	r, kind, err := h.look(tx, a)
 	if err != nil {
 		return err
+	}
+	switch hidden, err := h.hidden(rq, kind, r); {
+	case err != nil:
+		return err
+	case hidden:
+		return notFound(a.id)
 	}
 	if rq.http.Method == http.MethodHead {
 		rq.out.WriteHeader(http.StatusNoContent)
@@ -101,7 +107,7 @@ type update struct {
 
 // write serves PUT and PATCH.
 func (h *Handler) write(rq *request, a address, patch bool) error {
-	if err := h.authorize(rq, a.action("write"), a.id); err != nil {
+	if err := h.authorize(rq, a.action("write"), a.authority()); err != nil {
 		return err
 	}
 	rq.concerns(a.id, a.id)
@@ -203,7 +209,7 @@ func mayCreate(tx resource.Tx, id resource.ID, kind *resource.Kind) error {
 // that takes very much along goes in several transactions; cut short, it is
 // left with less, and deleting it again goes on.
 func (h *Handler) remove(rq *request, a address) error {
-	if err := h.authorize(rq, a.action("delete"), a.id); err != nil {
+	if err := h.authorize(rq, a.action("delete"), a.authority()); err != nil {
 		return err
 	}
 	rq.concerns(a.id, a.id)
@@ -253,7 +259,7 @@ func (h *Handler) act(rq *request, a address) error {
 	if !ok {
 		return resource.Errorf(resource.InvalidResourceType, "A resource of type '%s' has no action '%s'.", a.kind.Type, name)
 	}
-	if err := h.authorize(rq, a.action(name+"/action"), a.id); err != nil {
+	if err := h.authorize(rq, a.action(name+"/action"), a.authority()); err != nil {
 		return err
 	}
 	rq.concerns(a.id, a.id)

@@ -96,7 +96,7 @@ func (h *Handler) writeGroup(rq *request, id resource.ID) error {
 	if !groupPattern.MatchString(id.Group) {
 		return resource.Invalid("The resource group name '%s' is invalid: it may have up to 90 letters, digits, '_', '-', '.', '(' and ')' and must not end in a dot.", id.Group)
 	}
-	status := http.StatusOK
+	status, limit := http.StatusOK, h.Rules.Limits.OrDefault().GroupsPerSubscription
 	var written *resource.Resource
 	err = h.commit(rq, func(tx resource.Tx) error {
 		status = http.StatusOK
@@ -111,6 +111,8 @@ func (h *Handler) writeGroup(rq *request, id resource.ID) error {
 			return groupNotFound(id)
 		case !exists && location == "":
 			return resource.Errorf(resource.LocationRequired, "The location property is required for a resource group.")
+		case !exists && len(tx.List(resource.TypeGroup, resource.SubscriptionID(id.Subscription))) >= limit:
+			return resource.Errorf(resource.Conflict, "The subscription '%s' has %d resource groups, as many as it can have. Delete one first.", id.Subscription, limit)
 		case !exists:
 			status = http.StatusCreated
 			written = &resource.Resource{ID: id, UID: resource.NewUID(), Type: resource.TypeGroup, Location: location, CreatedAt: rq.now, CreatedBy: rq.caller.ObjectID}

@@ -61,12 +61,13 @@ type Handler struct {
 	Now      func() time.Time
 	Logger   *slog.Logger
 
-	kinds         map[string]*resource.Kind // those that are stored, by lower-case type
-	extensions    map[string]*resource.Kind // other ways to what is stored, likewise
-	own           map[string]*resource.Kind // of ARM itself, likewise
-	deletionOrder []string                  // of the types of kinds
-	routes        []route                   // what no kind of Event Grid declares: ARM's own
-	deep          []route                   // likewise, for the paths that parsePath calls deeper
+	kinds         map[string]*resource.Kind     // those that are stored, by lower-case type
+	extensions    map[string]*resource.Kind     // other ways to what is stored, likewise
+	own           map[string]*resource.Kind     // of ARM itself, likewise
+	derived       map[string]*eventgrid.Derived // stored nowhere, likewise
+	deletionOrder []string                      // of the types of kinds
+	routes        []route                       // what no kind of Event Grid declares: ARM's own
+	deep          []route                       // likewise, for the paths that parsePath calls deeper
 	remaining     countdown
 	strangers     access.Throttle // of the audit lines of refused tokens
 	unasked       bool            // see [Handler.dry]: nobody outside is asked for consent
@@ -101,6 +102,10 @@ func (h *Handler) bindRoutes() {
 		h.extensions[strings.ToLower(k.Type)] = k
 	}
 	h.own = map[string]*resource.Kind{strings.ToLower(resource.TypeLock): lockKind()}
+	h.derived = make(map[string]*eventgrid.Derived)
+	for _, d := range eventgrid.AllDerived() {
+		h.derived[strings.ToLower(d.Type)] = d
+	}
 	h.deletionOrder = resource.DeletionOrder(kinds)
 	h.routes, h.deep = h.fixedRoutes(), h.deepRoutes()
 }

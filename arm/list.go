@@ -38,7 +38,7 @@ func (h *Handler) list(rq *request, kind *resource.Kind) error {
 	if !listable(kind, scope, rq.path.Beyond, nested) {
 		return resource.Errorf(resource.InvalidResourceType, "Resources of type '%s' cannot be listed at '%s'.", kind.Type, scope)
 	}
-	if err := h.authorize(rq, kind.Type+"/read", scope); err != nil {
+	if err := h.mayRead(rq, kind, scope); err != nil {
 		return err
 	}
 	tx := readOnly{h.Store}
@@ -50,7 +50,10 @@ func (h *Handler) list(rq *request, kind *resource.Kind) error {
 			return notFound(scope)
 		}
 	}
-	resources := h.Store.List(kind.Type, scope)
+	resources, err := h.existing(rq, kind, scope)
+	if err != nil {
+		return err
+	}
 	if kind.Place == resource.Anywhere && scope.Namespace != "" && !nested {
 		// What hangs on resources inside of this one is no part of the list.
 		resources = slices.DeleteFunc(resources, func(r *resource.Resource) bool { return !r.ID.Scope().Equal(scope) })
@@ -89,6 +92,11 @@ func (h *Handler) page(rq *request, resources []*resource.Resource, show func(*r
 // to the rest. The link holds the id after which to go on, so resources that come
 // or go between two pages shift nothing.
 func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging, show func(*resource.Resource) (any, error)) error {
+	return writePage(rq, resources, by, by.match, func(r *resource.Resource) string { return r.ID.Key() }, show)
+}
+
+// writePage is pageOf for anything that is sorted by a key.
+func writePage[T any](rq *request, all []T, by paging, match func(T) bool, key func(T) string, show func(T) (any, error)) error {
 	top, err := topOf(rq.http, by)
 	if err != nil {
 		return err
@@ -99,11 +107,11 @@ func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging,
 		if err != nil {
 			return resource.Invalid("The $skiptoken '%s' is not one of this server.", token)
 		}
-		start = sort.Search(len(resources), func(i int) bool { return resources[i].ID.Key() > string(after) })
+		start = sort.Search(len(all), func(i int) bool { return key(all[i]) > string(after) })
 	}
 	out, last := page{Value: []any{}}, ""
-	for _, r := range resources[start:] {
-		if by.match != nil && !by.match(r) {
+	for _, r := range all[start:] {
+		if match != nil && !match(r) {
 			continue
 		}
 		if len(out.Value) == top {
@@ -114,7 +122,7 @@ func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging,
 		if err != nil {
 			return err
 		}
-		out.Value, last = append(out.Value, v), r.ID.Key()
+		out.Value, last = append(out.Value, v), key(r)
 	}
 	writeJSON(rq.out, http.StatusOK, out)
 	return nil

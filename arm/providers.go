@@ -210,10 +210,10 @@ func (h *Handler) regionNames() []string {
 // stored nowhere.
 var listTypes = []string{
 	"eventTypes", "locations", "locations/eventSubscriptions", "locations/operationResults", "locations/operationsStatus", "locations/topicTypes",
-	"locations/topicTypes/eventSubscriptions", "topicTypes", "topicTypes/eventSubscriptions", "topicTypes/eventTypes",
+	"locations/topicTypes/eventSubscriptions", "operations", "topicTypes", "topicTypes/eventSubscriptions", "topicTypes/eventTypes",
 }
 
-// resourceTypes lists the kinds with their api-versions, newest first: generic
+// resourceTypes lists the kinds and derived types with their api-versions, newest first: generic
 // clients take the first one that is not a preview.
 func (h *Handler) resourceTypes() []any {
 	all := maps.Clone(h.kinds)
@@ -221,6 +221,13 @@ func (h *Handler) resourceTypes() []any {
 	for _, name := range listTypes {
 		k := &resource.Kind{Spec: resource.Spec{Type: eventgrid.Namespace + "/" + name, Versions: eventgrid.SubscriptionVersions()}}
 		all[strings.ToLower(k.Type)] = k
+	}
+	for key, d := range h.derived {
+		k := &resource.Kind{Spec: resource.Spec{Type: d.Type, Versions: d.Versions}}
+		if d.Parent == "" {
+			k.Place = resource.InTenant
+		}
+		all[key] = k
 	}
 	locations := h.regionNames()
 	out := []any{}
@@ -233,8 +240,11 @@ func (h *Handler) resourceTypes() []any {
 		if k.Tracked {
 			t["capabilities"] = "SupportsTags, SupportsLocation"
 		}
-		if k.Location != "" {
+		switch {
+		case k.Location != "":
 			t["locations"] = []string{k.Location}
+		case k.Place == resource.InTenant:
+			t["locations"] = []string{}
 		}
 		out = append(out, t)
 	}

@@ -73,6 +73,9 @@ func (h *Handler) fixedRoutes() []route {
 			return atTenant(rq) && anyFold(rq.path.ID.Type(), typeTopicType) && anyFold(rq.path.Tail, "eventTypes")
 		}, h.listEventTypesOfTopicType},
 		{collection(typeEventType), h.listEventTypes},
+		{isOperations, h.listOperations},
+		{areAllRegistrations, h.listAllRegistrations},
+		{h.isDerived, h.serveDerived},
 		{typed(eventgrid.Namespace+"/locations/operationsStatus", eventgrid.Namespace+"/locations/operationResults"), h.getOperation},
 	}
 }

@@ -145,7 +145,7 @@ func (l *lane) endGathering(now time.Time) {
 // hands over. It belongs to that reader's goroutine.
 type gathering []*lane
 
-func (g *gathering) offer(l *lane, it item, now time.Time) {
+func (g *gathering) offer(l *lane, it *item, now time.Time) {
 	if l.offer(it, now) {
 		*g = append(*g, l)
 	}
@@ -164,8 +164,7 @@ func (g *gathering) end(now time.Time) {
 // least one. Items that need no attempt are taken out on the way. mu is held.
 func (l *lane) take(w *worker) {
 	w.sub = l.sub.Load()
-	clear(w.items)
-	w.items = w.items[:0]
+	w.items = resize(w.items, 0)
 	if !l.batches.on() {
 		for l.queue.len > 0 && len(w.items) == 0 {
 			l.takeNext(w)
@@ -203,7 +202,7 @@ func (l *lane) takeNext(w *worker) bool {
 	it := &w.items[n]
 	l.queue.popInto(it)
 	switch {
-	case l.tookLate(it.entry.ID):
+	case l.late.Load() > 0 && l.tookLate(it.entry.ID):
 		w.late = append(w.late, *it)
 	case l.over(w.sub, it, w.now):
 		w.over = append(w.over, *it)

@@ -199,7 +199,7 @@ func TestQueueIsFirstInFirstOut(t *testing.T) {
 	next, want := 0, 0
 	for round := range 200 {
 		for range round % 7 {
-			q.push(item{size: next, from: source(next % 3)})
+			q.push(&item{size: next, from: source(next % 3)})
 			next++
 		}
 		for range min(q.len, round%5) {

@@ -130,6 +130,7 @@ func (h *handover) run(ctx context.Context) {
 			for i := range batch {
 				batch[i].hold.release()
 			}
+			clear(batch)
 			continue
 		}
 		limit = max(1, len(batch)/2)
@@ -147,7 +148,8 @@ func (h *handover) run(ctx context.Context) {
 	}
 }
 
-// take returns what the next write holds.
+// take returns what the next write holds. The caller clears it when it is done:
+// it is a part of what else waits, which one failing endpoint can make long.
 func (h *handover) take(limit int) (batch []parcel, closed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -159,14 +161,10 @@ func (h *handover) take(limit int) (batch []parcel, closed bool) {
 		}
 		n++
 	}
-	if n == len(h.waiting) {
-		batch, h.waiting = h.waiting, nil
-		return batch, h.closed
+	batch, h.waiting = h.waiting[:n:n], h.waiting[n:]
+	if len(h.waiting) == 0 {
+		h.waiting = nil
 	}
-	batch = append(batch, h.waiting[:n]...)
-	rest := copy(h.waiting, h.waiting[n:])
-	clear(h.waiting[rest:])
-	h.waiting = h.waiting[:rest]
 	return batch, h.closed
 }
 
@@ -174,6 +172,7 @@ func (h *handover) again(batch []parcel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.waiting = append(h.waiting, batch...)
+	clear(batch)
 }
 
 func (h *handover) written() {

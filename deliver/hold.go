@@ -37,6 +37,10 @@ func (h *hold) releaseN(n int) {
 
 // releaseAll lets go of what items hold. Neighbours mostly hold the same batch.
 func releaseAll(its []item) {
+	if len(its) == 1 {
+		its[0].hold.release()
+		return
+	}
 	for len(its) > 0 {
 		n := 1
 		for n < len(its) && its[n].hold == its[0].hold {

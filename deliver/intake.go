@@ -46,7 +46,8 @@ func (d *Dispatcher) dueRetries(ctx context.Context) func(eventlog.DeliveryBatch
 		for i := range b.Deliveries {
 			dl := &b.Deliveries[i]
 			if l := d.lane(dl.Subscription); l != nil {
-				together.offer(l, returningItem(dl, h, fromRetries, now), now)
+				it := returningItem(dl, h, fromRetries, now)
+				together.offer(l, &it, now)
 				continue
 			}
 			d.drop(nil, *dl, reasonSubscriptionDeleted)

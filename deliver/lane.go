@@ -64,15 +64,18 @@ func (l *lane) configure(sub *Subscription) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sub.Store(sub)
-	l.batches.Batch, l.batches.ceiling = sub.Batch, 0
+	if sub.Batch != l.batches.Batch {
+		l.batches.Batch, l.batches.ceiling = sub.Batch, 0
+	}
 	l.takePart()
 }
 
 // offer takes over an item that was just read from the log, and never waits:
 // it goes into the queue if there is room, behind the backlog if there is one,
 // behind the end of probation if there is one. True asks the caller to call
-// endGathering when it has offered what it has.
-func (l *lane) offer(it item, now time.Time) (gathered bool) {
+// endGathering when it has offered what it has. It is copied, so that the same
+// may be offered to others.
+func (l *lane) offer(it *item, now time.Time) (gathered bool) {
 	if it.from == fromRetries && l.tookLate(it.entry.ID) {
 		l.deliveredLate(it.hold)
 		return false
@@ -84,12 +87,12 @@ func (l *lane) offer(it item, now time.Time) (gathered bool) {
 		l.d.drop(l, it.delivery(l.uid), reasonSubscriptionDeleted)
 		it.hold.release()
 	case it.from == fromEvents && l.backlog.exists, l.circuit.state(now) != Open && !l.hasRoom(it.size):
-		l.overflow(it)
+		l.overflow(*it)
 		l.mu.Unlock()
 	case l.circuit.state(now) == Open:
 		until := l.circuit.until
 		l.mu.Unlock()
-		l.postpone(it, until, now)
+		l.postpone(*it, until, now)
 	default:
 		l.enqueue(it)
 		if !l.hireForWhole(now) {
@@ -111,7 +114,7 @@ func (l *lane) hasRoom(size int) bool {
 
 // enqueue appends to the queue; the caller sees to it that somebody works on
 // it. mu is held.
-func (l *lane) enqueue(it item) {
+func (l *lane) enqueue(it *item) {
 	l.queue.push(it)
 	if !l.watched {
 		l.watched = true
@@ -156,7 +159,7 @@ func (l *lane) putBack(its []item, now time.Time) {
 	closed, open, until := l.closed, l.circuit.state(now) == Open, l.circuit.until
 	if !closed && !open {
 		for _, it := range slices.Backward(its) {
-			l.queue.pushFront(it)
+			l.queue.pushFront(&it)
 		}
 		l.hire(now, 1)
 	}

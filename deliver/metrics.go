@@ -161,7 +161,13 @@ func (m *laneMetrics) begun() bool { return m.hot.Load() != nil }
 
 func (m *laneMetrics) matched() { m.series().matched.Inc() }
 
-func (m *laneMetrics) delivered(events int) { m.series().success.Add(float64(events)) }
+func (m *laneMetrics) delivered(events int) {
+	if events == 1 {
+		m.series().success.Inc()
+		return
+	}
+	m.series().success.Add(float64(events))
+}
 
 func (m *laneMetrics) attempted(took time.Duration) {
 	m.series().duration.Observe(float64(took) / float64(time.Millisecond))

@@ -74,11 +74,11 @@ type queue struct {
 	loose int
 }
 
-func (q *queue) push(it item) {
+func (q *queue) push(it *item) {
 	if q.len == len(q.ring) {
 		q.grow()
 	}
-	q.ring[(q.head+q.len)&(len(q.ring)-1)] = it
+	q.ring[(q.head+q.len)&(len(q.ring)-1)] = *it
 	q.len++
 	q.bytes += it.size
 	if it.from != fromBacklog {
@@ -87,12 +87,12 @@ func (q *queue) push(it item) {
 }
 
 // pushFront puts an item back that was popped last.
-func (q *queue) pushFront(it item) {
+func (q *queue) pushFront(it *item) {
 	if q.len == len(q.ring) {
 		q.grow()
 	}
 	q.head = (q.head - 1) & (len(q.ring) - 1)
-	q.ring[q.head] = it
+	q.ring[q.head] = *it
 	q.len++
 	q.bytes += it.size
 	if it.from != fromBacklog {

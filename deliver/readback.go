@@ -70,7 +70,7 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 				if h, ok := l.claimed(it); ok {
 					settled = append(settled, h)
 				} else {
-					l.enqueue(it)
+					l.enqueue(&it)
 					l.hireForWhole(now)
 				}
 				moved++
@@ -150,7 +150,7 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 		case l.circuit.state(now) == HalfOpen && l.probed():
 		case l.inWindow(it.size):
 			l.backlog.readBack()
-			l.enqueue(it)
+			l.enqueue(&it)
 			l.hireForWhole(now)
 			l.mu.Unlock()
 			return true

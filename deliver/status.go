@@ -51,7 +51,12 @@ type health struct {
 	again time.Time
 }
 
-func (h *health) delivered(v destination.Verdict, now time.Time) { h.last, h.success = v, now }
+func (h *health) delivered(v destination.Verdict, now time.Time) {
+	h.success = now
+	if h.last.Status != v.Status || h.last.Outcome != v.Outcome { // seldom
+		h.last = v
+	}
+}
 
 func (h *health) failed(v destination.Verdict, now time.Time) { h.last, h.failure = v, now }
 

@@ -97,7 +97,7 @@ func (l *lane) review(now time.Time, limit time.Duration) {
 			if it.from != fromBacklog && now.Sub(it.queued) >= limit {
 				l.overflow(it)
 			} else {
-				l.queue.push(it)
+				l.queue.push(&it)
 			}
 		}
 	}

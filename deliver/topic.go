@@ -140,9 +140,10 @@ func (r *router) route(e *eventlog.Entry, h *hold, now time.Time) {
 		return
 	}
 	h.add(len(r.matched))
+	it := freshItem(e, h, now)
 	for _, l := range r.matched {
 		l.metrics.matched()
-		r.gathering.offer(l, freshItem(e, h, now), now)
+		r.gathering.offer(l, &it, now)
 	}
 }
 

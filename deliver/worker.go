@@ -136,6 +136,10 @@ func (l *lane) launch(w *worker) {
 // seal copies what the items point to.
 func (w *worker) seal() {
 	n, returning := len(w.items), 0
+	if n == 1 && w.items[0].prior == nil && len(w.fresh) == 1 && len(w.shown) == 1 && len(w.returning) == 0 {
+		w.sealOne() // the usual case, as often as there are events
+		return
+	}
 	w.loose = 0
 	for i := range w.items {
 		if w.items[i].prior != nil {
@@ -160,6 +164,18 @@ func (w *worker) seal() {
 		}
 		w.shown[i] = destination.Item{ID: it.entry.ID, Attempt: it.attempts(), Event: &it.entry.Event}
 	}
+}
+
+// sealOne is seal for one event on its first attempt after another such one.
+func (w *worker) sealOne() {
+	it := &w.items[0]
+	w.loose = 1
+	if it.from == fromBacklog {
+		w.loose = 0
+	}
+	w.fresh[0] = *it.entry
+	it.entry = &w.fresh[0]
+	w.shown[0] = destination.Item{ID: it.entry.ID, Event: &it.entry.Event}
 }
 
 // resize returns s with n elements that the caller sets; those it had beyond n

@@ -138,9 +138,9 @@ func TestStatusCodesOfTheStrictestClient(t *testing.T) {
 		TypeSystemTopicEventSubscription:           {201, 201, 200},
 		TypePartnerDestination:                     {200, 200, 200},
 		TypeVerifiedPartner:                        {200, 200, 200},
-		TypeTopic + "/privateEndpointConnections":  {200, 200, 200},
-		TypeDomain + "/privateEndpointConnections": {200, 200, 200},
-		TypePartnerNamespace + "/privateEndpointConnections": {200, 200, 200},
+		TypeTopic + "/privateEndpointConnections":  {200, 200, 204},
+		TypeDomain + "/privateEndpointConnections": {200, 200, 204},
+		TypePartnerNamespace + "/privateEndpointConnections": {200, 200, 204},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

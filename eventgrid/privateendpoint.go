@@ -73,6 +73,8 @@ var connectionPattern = regexp.MustCompile(`^[a-zA-Z0-9](?:[-_.a-zA-Z0-9]{0,158}
 func (r *Rules) privateEndpointKind(p *privateParent) *resource.Kind {
 	return resource.Define(resource.Spec{
 		Type: p.connections(), Names: connectionPattern, NameRule: "1 to 160 letters, digits, dots, hyphens and underscores", Versions: p.versions,
+		// As for topics: clients take 202 and 204 for a deletion, and only those.
+		Status: resource.Status{Delete: 204},
 	}, resource.Hooks[PrivateEndpointConnection]{
 		Prepare: func(w *resource.Write, _ *resource.Resource, next, old *PrivateEndpointConnection) error {
 			return r.prepareConnection(p, w, next, old)

@@ -141,6 +141,8 @@ func TestEveryOptionHasAFlag(t *testing.T) {
 		}
 		switch {
 		case f.Name == "config" || f.Enum != "":
+		case f.Target.Type() == reflect.TypeFor[limits]():
+			file.WriteString(f.Name + ": {topicsPerSubscription: 17}\n")
 		case f.Target.Kind() == reflect.Map:
 			file.WriteString(f.Name + ": {/some: thing}\n")
 		case f.Target.Kind() == reflect.Bool:
@@ -179,6 +181,10 @@ func TestConfigFileIsStrict(t *testing.T) {
 		{"mapping for a list", "regions: {a: b}\n", "line 1: regions: takes no mapping"},
 		{"list for a mapping", "bind: [a]\n", "line 1: bind: takes one value, not a list"},
 		{"bad binding", "bind: nothing\n", `line 1: bind: "nothing" is not RESOURCEID=URL`},
+		{"limit without a name", "limit: 17\n", `line 1: limit: "17" is not NAME=N`},
+		{"unknown limit", "data: a\nlimit: {topics: 17}\n", `line 2: limit: there is no limit "topics"; the limits are topicsPerSubscription, `},
+		{"limit of nothing", "limit: {topicsPerDomain: 0}\n", "line 1: limit: topicsPerDomain is 0: it must be between 1 and 10000000"},
+		{"limit in words", "limit: {topicsPerDomain: many}\n", `line 1: limit: topicsPerDomain: "many" is not a whole number`},
 		{"nested", "regions: [[a]]\n", "line 1: regions: holds something that is not a plain value"},
 		{"no value", "data:\n", "line 1: data: has no value"},
 		{"no mapping", "- data\n", "line 1: not a list of settings"},

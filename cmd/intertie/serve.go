@@ -38,6 +38,8 @@ type serveCmd struct {
 	Replicas int    `help:"Copies that a cluster keeps of everything. Default ${default}." default:"${replicas}" placeholder:"N" env:"INTERTIE_REPLICAS"`
 
 	PublishDomain  string   `name:"publish-domain" help:"Domain D for endpoints like https://NAME.REGION-1.D/api/events." default:"${publish_domain}" placeholder:"D" env:"INTERTIE_PUBLISH_DOMAIN"`
+	Gallery        string   `help:"YAML file with the partners that customers find in the gallery; read at the start." placeholder:"FILE" env:"INTERTIE_GALLERY"`
+	Limit          limits   `help:"Another limit than Azure's, such as topicsPerSubscription=1000; may be repeated." placeholder:"NAME=N" env:"INTERTIE_LIMIT"`
 	Regions        []string `help:"Regions to accept, with commas between; any unless set." placeholder:"NAME" env:"INTERTIE_REGIONS"`
 	AllowedHosts   []string `name:"allowed-hosts" help:"Host names, besides the obvious ones, by which clients may call this server." placeholder:"HOST" env:"INTERTIE_ALLOWED_HOSTS"`
 	TrustedProxies []string `name:"trusted-proxies" help:"Addresses or networks of proxies whose forwarding headers are believed." placeholder:"CIDR" env:"INTERTIE_TRUSTED_PROXIES"`
@@ -85,6 +87,10 @@ func (c *serveCmd) options() app.Options {
 	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
 	o.RetrySchedule, o.DeadLetterDelay, o.ValidationWindow = c.RetrySchedule, c.DeadLetterDelay, c.ValidationWindow
 	o.RetryNotFound, o.OIDCIssuers = c.RetryNotFound, c.OIDCIssuers
+	o.Gallery = c.Gallery
+	for name, value := range c.Limit {
+		_ = app.SetLimit(&o.Limits, name, value) // limits.Decode has tried it
+	}
 	o.WebhookTokens = app.WebhookTokens{URL: c.WebhookTokenURL, ClientID: c.WebhookClientID, ClientSecretFile: c.WebhookClientSecretFile}
 	return o
 }
