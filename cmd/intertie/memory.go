@@ -70,7 +70,7 @@ func followLiveHeap(done <-chan struct{}) {
 
 // memoryLimit is the soft limit while live bytes survived the last collection.
 func memoryLimit(live uint64) int64 {
-	return max(leastMemoryLimit, int64(min(live, 1<<50))*liveShare) //nolint:gosec // bounded
+	return max(leastMemoryLimit, int64(min(live, 1<<50))*liveShare)
 }
 
 // settleMemory gives back what starting took and nothing needs any more: reading

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -112,7 +111,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	err = server.Start(ctx)
 	if err == nil {
-		debug.FreeOSMemory() // gives back what loading took
+		settleMemory()
 		c.announce(s.err, o, server, first)
 		select {
 		case <-ctx.Done():
