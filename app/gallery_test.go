@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/intertie/intertie/armclient"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/store"
@@ -220,4 +221,32 @@ func uidOf(t *testing.T, st *store.Store, name string) resource.UID {
 		t.Fatalf("no entry %s", name)
 	}
 	return r.UID
+}
+
+func TestClientsSeeTheGalleryOfTheFile(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "gallery.yaml")
+	if err := os.WriteFile(file, []byte(galleryText), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct{ gallery, names string }{{file, "Northwave Tribal Group"}, {"", ""}} {
+		a := start(t, dir, func(o *Options) { o.Gallery = want.gallery })
+		creds, _ := a.Admin()
+		c, err := armclient.New(creds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list struct{ Value []struct{ Name string } }
+		if err := c.Get(t.Context(), "/providers/"+eventgrid.TypeVerifiedPartner, "2022-06-15", &list); err != nil {
+			t.Error(err)
+		}
+		var names []string
+		for _, v := range list.Value {
+			names = append(names, v.Name)
+		}
+		if got := strings.Join(names, " "); got != want.names {
+			t.Errorf("got %q, want %q", got, want.names)
+		}
+		c.Close()
+		stop(t, a)
+	}
 }

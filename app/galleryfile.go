@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -20,26 +21,15 @@ type galleryEntry struct {
 	eventgrid.VerifiedPartner
 }
 
-// maxGalleryFile bounds the file, in bytes.
-const maxGalleryFile = 16 << 20
-
 // readGallery reads the gallery file: a YAML list, each entry with a name and the
 // members that the API has. An error names the file, the line, the entry and the
 // member.
 func readGallery(path string) ([]galleryEntry, error) {
-	file, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("--gallery: %w", err)
 	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxGalleryFile+1))
-	if err == nil && len(text) > maxGalleryFile {
-		err = fmt.Errorf("the file is larger than %d bytes", maxGalleryFile)
-	}
-	var entries []galleryEntry
-	if err == nil {
-		entries, err = parseGallery(text)
-	}
+	entries, err := parseGallery(text)
 	if err != nil {
 		return nil, fmt.Errorf("--gallery %s: %w", path, err)
 	}
@@ -168,9 +158,7 @@ func settable(of reflect.Value) map[string]reflect.Value {
 	members := make(map[string]reflect.Value)
 	for field := range of.Type().Fields() {
 		if field.Anonymous {
-			for name, member := range settable(of.FieldByIndex(field.Index)) {
-				members[name] = member
-			}
+			maps.Copy(members, settable(of.FieldByIndex(field.Index)))
 			continue
 		}
 		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); field.Tag.Get("arm") != "computed" {

@@ -129,14 +129,6 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// waiting is an endpoint that answers after a while and does nothing meanwhile.
-func waiting(d time.Duration) batchFunc {
-	return func(context.Context, *destination.Notification) destination.Verdict {
-		time.Sleep(d)
-		return delivered
-	}
-}
-
 // reading is an endpoint that looks at each byte, as one that encodes would.
 func reading(_ context.Context, n *destination.Notification) destination.Verdict {
 	for i := range n.Items {
@@ -162,8 +154,8 @@ func BenchmarkDeliverBatches(b *testing.B) {
 		{"records of 1000", flow{record: 1000, inHand: fits, subs: 1, batch: large}},
 		{"records of 1000, read", flow{record: 1000, inHand: fits, subs: 1, batch: large, next: batchFunc(reading)}},
 		{"records of 64", flow{record: 64, inHand: fits, subs: 1, batch: large}},
-		{"records of 64, 5 ms", flow{record: 64, subs: 1, batch: large, next: waiting(5 * time.Millisecond)}},
-		{"records of 64, 50 ms", flow{record: 64, subs: 1, batch: large, next: waiting(50 * time.Millisecond)}},
+		{"records of 64, 5 ms", flow{record: 64, subs: 1, batch: large, next: slowly(5*time.Millisecond, delivered)}},
+		{"records of 64, 50 ms", flow{record: 64, subs: 1, batch: large, next: slowly(50*time.Millisecond, delivered)}},
 		{"records of 1000, too fast", flow{record: 1000, subs: 1, batch: large}},
 		{"records of 1000, 10 subscriptions", flow{record: 1000, subs: 10, batch: large}},
 		{"records of 1000, 500 subscriptions", flow{record: 1000, subs: 500, batch: large}},

@@ -163,14 +163,20 @@ func newWalk(t *testing.T) (*walk, []*actor) {
 	w.owner = actors[0]
 	register := managed{name: "register", method: http.MethodPost, path: "/subscriptions/{SUB}/providers/Microsoft.EventGrid/register"}
 	w.wants(t, w.owner, register, w.try(t, w.owner, register), "200")
+	publishVerifiedPartner(t, s)
+	return w, actors
+}
+
+// publishVerifiedPartner has the operator put one partner into the gallery.
+func publishVerifiedPartner(t *testing.T, s *server) {
+	t.Helper()
 	partner := map[string]any{"properties": map[string]any{
 		"partnerRegistrationImmutableId": "00000000-0000-4000-8000-00000000000a", "organizationName": "Northwave", "partnerDisplayName": "Northwave",
 		"partnerTopicDetails": map[string]any{"description": "Orders"},
 	}}
-	if err := op.Do(t.Context(), http.MethodPut, "/providers/Microsoft.EventGrid/verifiedPartners/Northwave", "2022-06-15", partner, nil); err != nil {
+	if err := operator(t, s).Do(t.Context(), http.MethodPut, "/providers/Microsoft.EventGrid/verifiedPartners/Northwave", "2022-06-15", partner, nil); err != nil {
 		t.Fatal(err)
 	}
-	return w, actors
 }
 
 // nobody makes a principal without any role.

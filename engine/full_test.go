@@ -81,7 +81,7 @@ func messages(t *testing.T, e *Engine) int {
 		t.Fatal(err)
 	}
 	n := s.CachedInfo().State.Msgs
-	return int(n) //nolint:gosec // a handful
+	return int(n)
 }
 
 // readable checks that each message of a range is there.
@@ -126,7 +126,7 @@ func TestServerGoesOnWhenThereIsSpaceAgain(t *testing.T) {
 		if err := e.Space().Take(1); !errors.Is(err, ErrNoSpace) {
 			t.Errorf("took: %v", err)
 		}
-		readable(t, e, 1, uint64(acknowledged))         //nolint:gosec // a handful
+		readable(t, e, 1, uint64(acknowledged))
 		if got := messages(t, e); got != acknowledged { // while it is full, too
 			t.Errorf("round %d: %d messages, %d were acknowledged", round, got, acknowledged)
 		}
@@ -196,7 +196,7 @@ func TestAServerThatHangsIsLeftBehind(t *testing.T) {
 	const child = "INTERTIE_TEST_HANGS"
 	if os.Getenv(child) == "" {
 		// In a process of its own, since goroutines stay behind with that server.
-		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v") //nolint:gosec // this test
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		again.Env = append(os.Environ(), child+"=1")
 		out, err := again.CombinedOutput()
 		switch {

@@ -78,10 +78,15 @@ var _ server.Logger = (*serverLog)(nil)
 
 func (l *serverLog) Noticef(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
 func (l *serverLog) Warnf(format string, v ...any)   { l.put(slog.LevelWarn, format, v) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.put(slog.LevelError, format, v); l.failed() }
-func (l *serverLog) Fatalf(format string, v ...any)  { l.put(slog.LevelError, format, v); l.failed() }
 func (l *serverLog) Debugf(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.put(slog.LevelDebug, format, v) }
+
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.put(slog.LevelError, format, v)
+	l.failed()
+}
+
+func (l *serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
 
 func (l *serverLog) put(level slog.Level, format string, v []any) {
 	if l.log.Enabled(context.Background(), level) {

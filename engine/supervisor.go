@@ -158,7 +158,10 @@ func (v *supervisor) run(ctx context.Context) {
 	}
 	if v.asked != nil {
 		select {
-		case <-v.asked.answer:
+		case fault := <-v.asked.answer:
+			if fault != nil {
+				v.logger.Warn("the storage did not take writes any more when the server was stopped", "error", fault)
+			}
 		case <-time.After(time.Second): // it hangs
 		}
 	}

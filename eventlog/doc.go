@@ -22,6 +22,15 @@
 // sleeps until then. Only what is due within seconds is held in memory, in one
 // bounded heap.
 //
+// What is appended is first admitted by [Space]: events as what comes from
+// outside, the other three as what moves and frees room in the end. [ErrNoSpace]
+// is then the answer at once, and nothing was written; the caller repeats it. When
+// the disk fails while records are under way their callers get the same error and
+// [ErrUnconfirmed], since some of them may be durable. Readers go on with what is
+// there, and by themselves when the storage was replaced under the connection;
+// what is done meanwhile may be handed out once more. Nothing is cut off without
+// room: a purge writes before it frees, and nats-server can hang on a full disk.
+//
 // The package must not know why an event is delivered, retried or dropped, and
 // knows neither HTTP nor Azure.
 package eventlog

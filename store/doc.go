@@ -11,6 +11,15 @@
 // message of each batch carries the whole transaction; [Open] looks at the last
 // one and completes it when a part is missing (see recover.go).
 //
+// The same can happen without a crash, on a full disk, so a commit that was not
+// answered is settled before the next one: completed when it has begun, and what
+// the snapshot shows is compared with the stream. [ErrNoSpace] says so to the
+// caller; the transaction is there as a whole or not at all.
+//
+// Deletion markers are purged after a day, except those of the newest
+// transaction: recovery would take a resource without a message for one that is
+// still to be written.
+//
 // A transaction takes effect only if nobody else has written since it began
 // (Nats-Expected-Last-Sequence); otherwise its function decides again. So rules
 // may rely on whatever they read, with any number of nodes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,7 @@ func TestTransactionsAreWholeOnAFullDisk(t *testing.T) {
 			return nil
 		})
 	}
-	n, confirmed := 0, -1
+	n, confirmed := 0, 0
 	// A little is left, in pages, so that a transaction may begin and not end.
 	for round, left := range []int64{0, 4, 8, 9, 12, 15, 18} {
 		for range 20 {
@@ -107,24 +108,32 @@ func TestTransactionsAreWholeOnAFullDisk(t *testing.T) {
 		}
 		d.Release(t)
 		for end := time.Now().Add(20 * time.Second); e.Room() != nil && time.Now().Before(end); {
-			if err := write(n); err != nil && !errors.Is(err, ErrNoSpace) {
+			n++
+			switch err := write(n); {
+			case err == nil:
+				confirmed = n
+			case !errors.Is(err, ErrNoSpace):
 				t.Errorf("round %d, after it was released: %v", round, err)
 			}
+		}
+		// What was refused may be there; what was confirmed must.
+		a, _ := s.Get(topicID("rg", "a"))
+		if got, err := strconv.Atoi(strings.TrimRight(valueOf(a), ".")); err != nil || got < confirmed {
+			t.Errorf("round %d: %d is there, %d was confirmed (%v)", round, got, confirmed, err)
 		}
 	}
 	n++
 	if err := write(n); err != nil {
 		t.Fatal(err)
 	}
-	confirmed = n
 	mu.Lock()
 	if apart > 0 {
 		t.Errorf("the observer saw them apart %d times", apart)
 	}
 	mu.Unlock()
 	before := values(s, resource.ID{})
-	if len(before) != 2 || before["a"] != before["b"] || before["a"] != fmt.Sprintf("%d%s", confirmed, padding) {
-		t.Errorf("got %.10q and %.10q, want %d", before["a"], before["b"], confirmed)
+	if len(before) != 2 || before["a"] != before["b"] || before["a"] != fmt.Sprintf("%d%s", n, padding) {
+		t.Errorf("got %.10q and %.10q, want %d", before["a"], before["b"], n)
 	}
 	s.Close()
 	if err := e.Close(); err != nil {

@@ -82,5 +82,5 @@ func (d *Disk) Free(t testing.TB) int64 {
 	if err := unix.Statfs(d.Dir, &st); err != nil {
 		t.Fatal(err)
 	}
-	return int64(st.Bavail) * st.Bsize //nolint:gosec // far below 1<<63
+	return int64(st.Bavail) * int64(st.Bsize) //nolint:gosec,unconvert,nolintlint // far below 1<<63; the types differ
 }

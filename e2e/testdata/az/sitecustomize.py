@@ -109,6 +109,8 @@ def extend_model(model, text):
 
 
 def repair_models(models):
+    if hasattr(models, 'ResourceSku'):
+        return  # an SDK that has them
     from azure.mgmt.eventgrid._serialization import Model
     for name, (text, fixed) in NEW_MODELS.items():
         setattr(models, name, make_model(Model, name, text, fixed))
@@ -181,6 +183,8 @@ class PartnerDestinationsOperations:
 
 def repair_client(package):
     from azure.mgmt.eventgrid import operations
+    if hasattr(operations, 'PartnerDestinationsOperations'):
+        return
     operations.PartnerDestinationsOperations = PartnerDestinationsOperations
     package.EventGridManagementClient.partner_destinations = property(PartnerDestinationsOperations)
 
