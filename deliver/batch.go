@@ -58,6 +58,10 @@ const (
 	// fewestParts is among how many lanes BatchMemory is shared at least, so
 	// that there is always something left for one that begins.
 	fewestParts = 4
+	// queuedBatches is how many batches a queue has room for: one for each of the
+	// attempts that a lane begins with, or what it cannot take would go through
+	// the disk while the endpoint keeps up.
+	queuedBatches = 8
 	// usualBytes is the room in a queue for a batch without a bound of its own.
 	usualBytes = 1 << 20
 )
@@ -85,8 +89,8 @@ func (l *lane) takePart() {
 	}
 }
 
-// bounds returns how many items and bytes the queue takes: two whole batches,
-// one to be sent and one to be filled, if the lane's share of BatchMemory
+// bounds returns how many items and bytes the queue takes: some whole batches,
+// if the lane's share of BatchMemory
 // allows for so much more than any queue may hold. mu is held.
 func (l *lane) bounds() (items, bytes int) {
 	o := &l.d.opts
@@ -98,8 +102,8 @@ func (l *lane) bounds() (items, bytes int) {
 	if wanted <= 0 {
 		wanted = usualBytes
 	}
-	items = max(o.QueueItems, min(2*b.Events, share/itemOverhead))
-	bytes = max(o.QueueBytes, min(2*(wanted+b.Events*itemOverhead), share))
+	items = max(o.QueueItems, min(queuedBatches*b.Events, share/itemOverhead))
+	bytes = max(o.QueueBytes, min(queuedBatches*(wanted+b.Events*itemOverhead), share))
 	return items, bytes
 }
 

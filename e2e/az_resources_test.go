@@ -79,8 +79,10 @@ func azRoles(t *testing.T, z *azCLI) {
 	z.do(t,
 		azStep{command: "role definition list --name {senderRole}", want: map[string]any{"#": 1, "0.roleName": "{senderRole}", "0.roleType": "BuiltInRole"}},
 		azStep{command: "role definition create --role-definition {definition}", want: map[string]any{"roleName": "{readerRole}", "roleType": "CustomRole"}},
-		azStep{command: "ad sp create-for-rbac -n robot --role {readerRole} --scopes {rg}", want: map[string]any{"displayName": "robot", "tenant": "{tenant}"},
-			save: map[string]string{"robot": "appId", "robotSecret": "password"}},
+		azStep{
+			command: "ad sp create-for-rbac -n robot --role {readerRole} --scopes {rg}", want: map[string]any{"displayName": "robot", "tenant": "{tenant}"},
+			save: map[string]string{"robot": "appId", "robotSecret": "password"},
+		},
 		azStep{command: "ad sp show --id {robot}", want: map[string]any{"displayName": "robot", "appId": "{robot}"}, save: map[string]string{"robotObject": "id"}},
 		azStep{command: "eventgrid event-subscription create -n events1 --source-resource-id {orders} --endpoint {hook}/robot", want: map[string]any{"provisioningState": "Succeeded"}},
 	)

@@ -63,6 +63,7 @@ func azTopicSteps(hook *receiver, sender *side) []azStep {
 		{command: "eventgrid topic key list -g rg1 -n topic1", save: map[string]string{"key": "key1", "other": "key2"}},
 		{command: "eventgrid event-subscription create -n events1 --source-resource-id {eg}/topics/topic1 --endpoint {hook}/topic?code=s3cr3t", want: map[string]any{
 			"id": "{eg}/topics/topic1/providers/Microsoft.EventGrid/eventSubscriptions/events1", "provisioningState": "Succeeded", "topic": "{rg}/providers/microsoft.eventgrid/topics/topic1",
+			// Of what it created, this az shows the destination unread.
 			"destination.properties.endpointBaseUrl": "{hook}/topic", "destination.properties.endpointUrl": nil, "eventDeliverySchema": "CloudEventSchemaV1_0",
 			"retryPolicy.maxDeliveryAttempts": 30, "retryPolicy.eventTimeToLiveInMinutes": 1440,
 		}, then: publish},

@@ -20,7 +20,7 @@ func TestBadBodiesNeverBreak(t *testing.T) {
 	w, actors := newWalk(t)
 	owner := actors[0]
 	w.build(t, owner.world, owner)
-	random := rand.New(rand.NewPCG(seed, each)) //nolint:gosec // the same bodies every time are what a test needs
+	random := rand.New(rand.NewPCG(seed, each))
 	m := &mangler{random: random}
 	for _, op := range managedOperations {
 		m.learn(w.fill(op.body, owner.world))
@@ -151,8 +151,14 @@ func (m *mangler) value() any {
 		deep = []any{deep}
 	}
 	others := []any{
-		nil, true, false, 0, -1, 1.5, 1e300, json.Number("123456789012345678901234567890"), "", " ", "x", "\x00", "Grüße 🐙", strings.Repeat("x", 5000),
-		[]any{}, []any{nil}, []any{1, "a", map[string]any{}}, map[string]any{}, map[string]any{"": nil}, deep,
+		nil, true, false, 0, -1, 1.5, 1e300, json.Number("123456789012345678901234567890"),
+		"", " ", "x", "\x00", "Grüße 🐙", strings.Repeat("x", 5000),
+		[]any{},
+		[]any{nil},
+		[]any{1, "a", map[string]any{}},
+		map[string]any{},
+		map[string]any{"": nil},
+		deep,
 		"2020-01-01T00:00:00Z", "not a time", "P1D", "00000000-0000-4000-8000-00000000000c", "/subscriptions/x/resourceGroups//providers", "../..", "%2f%00",
 	}
 	return others[m.random.IntN(len(others))]

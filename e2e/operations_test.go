@@ -142,11 +142,14 @@ func newWalk(t *testing.T) (*walk, []*actor) {
 	other := must(op.CreateSubscription(t.Context(), "other"))(t)
 	w := &walk{server: s, subscription: home, hook: receive(t).URL + "/hook"}
 	actors := []*actor{
-		{name: "owner", role: "Owner", world: "owner"}, {name: "contributor", role: "Contributor", world: "contributor"},
+		{name: "owner", role: "Owner", world: "owner"},
+		{name: "contributor", role: "Contributor", world: "contributor"},
 		{name: "reader", role: "Reader", world: sharedWorld},
 		{name: "subscriber", role: "EventGrid EventSubscription Contributor", world: "subscriber"},
 		{name: "sender", role: "EventGrid Data Sender", world: sharedWorld},
-		{name: "other owner", world: sharedWorld}, {name: "nobody", world: sharedWorld}, {name: "no token", world: sharedWorld},
+		{name: "other owner", world: sharedWorld},
+		{name: "nobody", world: sharedWorld},
+		{name: "no token", world: sharedWorld},
 	}
 	for _, a := range actors {
 		a.permit = permits[a.role]

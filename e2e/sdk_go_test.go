@@ -106,11 +106,10 @@ func TestGoSDK(t *testing.T) {
 func methodsOfSDK() []string {
 	var all []string
 	factory := reflect.TypeFor[*armeventgrid.ClientFactory]()
-	for i := range factory.NumMethod() {
-		client := factory.Method(i).Type.Out(0)
-		for j := range client.NumMethod() {
-			name := client.Method(j).Name
-			name = strings.TrimPrefix(name, "Begin")
+	for maker := range factory.Methods() {
+		client := maker.Type.Out(0)
+		for method := range client.Methods() {
+			name := strings.TrimPrefix(method.Name, "Begin")
 			if pager, ok := strings.CutSuffix(name, "Pager"); ok {
 				name = strings.TrimPrefix(pager, "New")
 			}
