@@ -268,11 +268,22 @@ func requireParent(tx resource.Tx, id resource.ID) error {
 	if len(id.Types) < 2 {
 		return nil
 	}
-	if _, ok := tx.Get(id.Parent()); !ok {
+	parent := id.Parent()
+	if implied(parent) {
+		parent = parent.Parent()
+	}
+	if _, ok := tx.Get(parent); !ok {
 		return resource.Errorf(resource.ParentNotFound,
 			"Can not perform requested operation on nested resource. Parent resource '%s' not found.", id.Parent().Name())
 	}
 	return nil
+}
+
+// implied reports whether a foreign resource is there whenever the one around it
+// is: the services of a storage account, which templates do not mention.
+func implied(id resource.ID) bool {
+	return strings.EqualFold(id.Name(), "default") && anyFold(id.Type(),
+		typeStorageAccount+"/blobServices", typeStorageAccount+"/fileServices", typeStorageAccount+"/queueServices", typeStorageAccount+"/tableServices")
 }
 
 func notFound(id resource.ID) error {

@@ -59,7 +59,7 @@ func azOwnTopics(t *testing.T, z *azCLI, hook *receiver) {
 		}},
 		azStep{command: "deployment group what-if --no-pretty-print" + first, want: map[string]any{"changes.0.changeType": "NoChange"}},
 		azStep{command: "deployment group create -g depl -n storage --template-file {storage} -p endpointUrl={hook}/blobs", want: map[string]any{
-			"properties.provisioningState": "Succeeded", "properties.outputResources.#": 5,
+			"properties.provisioningState": "Succeeded", "properties.outputResources.#": 4,
 		}, save: map[string]string{"account": "properties.outputs.account.value"}},
 	)
 	z.vars["urls"] = fmt.Sprintf(`endpointUrls=[%q,%q]`, hook.URL+"/kept", hook.URL+"/refused")

@@ -123,3 +123,42 @@ func TestAppendEndsWhenTheDiskFails(t *testing.T) {
 		t.Errorf("%d bytes were not given back", left)
 	}
 }
+
+// The streams of a folder from before there was a limit per subject, which says
+// how large nats-server's blocks are, are taken over as they are.
+func TestStreamsOfAnOlderProgramAreTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	n := start(t, dir, eventlog.Options{})
+	if err := n.Append(t.Context(), entries(0, 3)); err != nil {
+		t.Fatal(err)
+	}
+	js := n.Engine.JetStream()
+	s, err := js.Stream(t.Context(), "INTERTIE_EVENTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := s.CachedInfo().Config
+	limit := older.MaxMsgsPerSubject
+	older.MaxMsgsPerSubject = -1
+	if _, err := js.UpdateStream(t.Context(), older); err != nil {
+		t.Fatal(err)
+	}
+	n.close(t)
+	n = start(t, dir, eventlog.Options{})
+	if s, err = n.Engine.JetStream().Stream(t.Context(), "INTERTIE_EVENTS"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.CachedInfo().Config.MaxMsgsPerSubject; got != limit || limit < 1<<40 {
+		t.Errorf("limit %d, was %d", got, limit)
+	}
+	came := make(chan int, 1)
+	background(t, func(ctx context.Context) error {
+		return n.ConsumeEvents(ctx, func(b eventlog.EventBatch) {
+			b.Done()
+			came <- len(b.Entries)
+		})
+	})
+	if got := within(t, came, "the events"); got != 3 {
+		t.Errorf("%d events", got)
+	}
+}

@@ -384,6 +384,7 @@ func TestWaysToNameAResource(t *testing.T) {
 		"type and name":   `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["A.B/topics/t1"]}, {` + topic + `}]`,
 		"through an expr": `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "p": "[reference(resourceId('A.B/topics', 't1')).x]"}, {` + topic + `, "properties": {"x": 1}}]`,
 		"a loop by name":  `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["all"]}, {"type": "A.B/topics", "apiVersion": "1", "name": "[format('t{0}', copyIndex(1))]", "copy": {"name": "all", "count": 1}}]`,
+		"a group's id":    `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["[subscriptionResourceId('Microsoft.Resources/resourceGroups', 't1')]"]}, {"type": "Microsoft.Resources/resourceGroups", "apiVersion": "1", "name": "t1", "location": "x"}]`,
 		"other group":     `[{"type": "C.D/subs", "apiVersion": "1", "name": "s1", "dependsOn": ["[resourceId('rg9', 'A.B/topics', 't1')]"]}, {` + topic + `, "resourceGroup": "rg9"}]`,
 	} {
 		h := &fakeHost{}

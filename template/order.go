@@ -43,6 +43,9 @@ func (x *index) add(i *instance) {
 		}
 	}
 	put(byID, i.id)
+	if around, name, ok := strings.Cut(i.id, "/resourceGroups/"); ok && strings.EqualFold(i.typ, typeGroup) {
+		put(byID, around+"/providers/"+typeGroup+"/"+name) // what subscriptionResourceId and Bicep call a group
+	}
 	put(bySymbol, i.symbol)
 	put(byLoop, i.loop)
 	put(byName, i.name)
