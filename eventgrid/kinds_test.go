@@ -142,6 +142,8 @@ func TestStatusCodesOfTheStrictestClient(t *testing.T) {
 		TypeVerifiedPartner:                        {200, 200, 200},
 		TypeTopic + "/privateEndpointConnections":  {200, 200, 204},
 		TypeDomain + "/privateEndpointConnections": {200, 200, 204},
+
+		// The longest of them.
 		TypePartnerNamespace + "/privateEndpointConnections": {200, 200, 204},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
