@@ -26,6 +26,9 @@ func (a *App) openEdges(ctx context.Context, p *parts) error {
 		Table: p.table, Log: p.events, Tokens: p.tokens, Authorizer: p.authorizer, PublishDomain: a.opts.PublishDomain,
 		TrustedProxies: p.proxies, Now: a.now, Logger: a.logger, Metrics: p.publishing,
 	}
+	if a.opts.IngressEvents > 0 || a.opts.IngressBytes > 0 {
+		pub.Throttle = &publish.Throttle{Events: float64(a.opts.IngressEvents), Bytes: float64(a.opts.IngressBytes)}
+	}
 	a.supervise(ctx, "certificates", p.certs.run)
 	a.supervise(ctx, "expiry", p.expiry.run)
 	if p.issuers != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/intertie/intertie/destination/blob"
 	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/publish"
 	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/signin/oidc"
 )
@@ -57,6 +58,9 @@ type Options struct {
 	// WebhookTokens is where tokens for webhooks come from that are protected by
 	// Microsoft Entra; the zero value takes them from the built-in sign-in.
 	WebhookTokens WebhookTokens
+	// IngressEvents and IngressBytes limit what each topic, domain and partner
+	// topic takes in a second; 0 does not. Azure has 5,000 and 5 MB.
+	IngressEvents, IngressBytes int
 	// OIDCIssuers are issuers of tokens beside this server, each as
 	// "URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]".
 	OIDCIssuers []string
@@ -168,6 +172,10 @@ func (o Options) Validate() error {
 	}
 	if err := o.WebhookTokens.validate(); err != nil {
 		return err
+	}
+	if o.IngressEvents < 0 || o.IngressBytes < 0 || o.IngressBytes > 0 && o.IngressBytes < publish.DefaultMaxBody {
+		return fmt.Errorf("--ingress-events and --ingress-bytes are %d and %d: they cannot be negative, and %d bytes, the largest request, must fit",
+			o.IngressEvents, o.IngressBytes, publish.DefaultMaxBody)
 	}
 	if _, err := o.issuers(oidc.Settings{}); err != nil {
 		return err

@@ -27,6 +27,7 @@ func TestOptionsNameTheFlagThatIsWrong(t *testing.T) {
 		`resource: "x"`:                  func(o *Options) { o.Bind = map[string]string{"x": "file:///y"} },
 		"--retry-schedule holds 0s":      func(o *Options) { o.RetrySchedule = []time.Duration{time.Second, 0} },
 		"--dead-letter-delay is 25h":     func(o *Options) { o.DeadLetterDelay = 25 * time.Hour },
+		"--ingress-bytes are 0 and 5000": func(o *Options) { o.IngressBytes = 5000 },
 		"--validation-window is -1s":     func(o *Options) { o.ValidationWindow = -time.Second },
 		`--webhook-token-url "http://x"`: func(o *Options) { o.WebhookTokens = WebhookTokens{URL: "http://x"} },
 		"--webhook-client-id":            func(o *Options) { o.WebhookTokens = WebhookTokens{URL: "https://x/token"} },

@@ -9,8 +9,8 @@ import (
 )
 
 // Throttle limits what each custom topic, partner topic and domain takes, with
-// one second of burst. Event Grid allows 5,000 events or 5 MB a second, whichever comes first. It is
-// safe for concurrent use.
+// one second of burst. Event Grid allows 5,000 events or 5 MB a second, whichever
+// comes first. It is safe for concurrent use.
 type Throttle struct {
 	// Events and Bytes a second; 0 does not limit. Bytes must be at least the
 	// size of the largest request, or that can never pass.
@@ -39,8 +39,8 @@ type bucket struct {
 // and so say nothing, are thrown away.
 const sweepAt = 4096
 
-// take books the entries with what they count against, or none of them and returns after
-// which time to try again.
+// take books the entries with what they count against, or none of them and
+// returns after which time to try again.
 func (t *Throttle) take(entries []eventlog.Entry, now time.Time) (wait time.Duration, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -57,6 +57,9 @@ type serveCmd struct {
 	WebhookClientID         string `name:"webhook-client-id" help:"Client id at that service." placeholder:"ID" env:"INTERTIE_WEBHOOK_CLIENT_ID"`
 	WebhookClientSecretFile string `name:"webhook-client-secret-file" help:"File with the client secret at that service." placeholder:"FILE" env:"INTERTIE_WEBHOOK_CLIENT_SECRET_FILE"`
 
+	IngressEvents int `name:"ingress-events" help:"Events that each topic, domain and partner topic takes in a second (Azure: 5000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_EVENTS"`
+	IngressBytes  int `name:"ingress-bytes" help:"Bytes that each of them takes in a second (Azure: 5000000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_BYTES"`
+
 	OIDCIssuers []string `name:"oidc-issuer" sep:"none" help:"Issuer of tokens beside this server: URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]; may be repeated." placeholder:"URL" env:"INTERTIE_OIDC_ISSUER"`
 
 	Profile string `help:"Loopback address that serves runtime profiles, for finding out what the server is busy with." hidden:"" placeholder:"ADDR" env:"INTERTIE_PROFILE"`
@@ -86,6 +89,7 @@ func (c *serveCmd) options() app.Options {
 	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
 	o.RetrySchedule, o.DeadLetterDelay, o.ValidationWindow = c.RetrySchedule, c.DeadLetterDelay, c.ValidationWindow
 	o.RetryNotFound, o.OIDCIssuers = c.RetryNotFound, c.OIDCIssuers
+	o.IngressEvents, o.IngressBytes = c.IngressEvents, c.IngressBytes
 	o.Gallery = c.Gallery
 	for name, value := range c.Limit {
 		_ = app.SetLimit(&o.Limits, name, value) // limits.Decode has tried it
