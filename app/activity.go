@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +10,7 @@ import (
 	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/deliver"
 	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/publish"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -51,17 +50,11 @@ func (d deliveries) Status(uid resource.UID) (any, bool) {
 	return deliveryStatus(s), true
 }
 
-// clientIP returns the address that a request comes from: the connection's, or
-// what a trusted proxy says.
+// clientIP returns the address that a request comes from, as far as trusted
+// proxies vouch for it.
 func (h *hosts) clientIP(r *http.Request) string {
-	if h.fromProxy(r) {
-		forwarded := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
-		if last := strings.TrimSpace(forwarded[len(forwarded)-1]); last != "" {
-			return last
-		}
-	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
+	if a := publish.ClientAddr(r, h.proxies); a.IsValid() {
+		return a.String()
 	}
 	return r.RemoteAddr
 }

@@ -1,10 +1,10 @@
 package app
 
 import (
-	"slices"
 	"time"
 
 	"github.com/intertie/intertie/deliver"
+	"github.com/intertie/intertie/eventlog"
 )
 
 // firstRetry is Event Grid's first delay. A schedule that begins with another
@@ -23,18 +23,10 @@ func (o Options) tune(d *deliver.Options) {
 	d.Rules.RetryWebhookNotFound = o.RetryNotFound
 }
 
-// tiers are the delays of the retry streams: nine tenths of each delay in the
-// schedule, as the log has it by default, and two short ones for the rest.
+// tiers are the delays of the retry streams; nil leaves them to the log.
 func (o Options) tiers() []time.Duration {
 	if len(o.RetrySchedule) == 0 {
-		return nil // the log's own
+		return nil
 	}
-	tiers := []time.Duration{time.Second, 3 * time.Second}
-	for _, d := range o.RetrySchedule {
-		if d = (d / 10 * 9).Truncate(time.Millisecond); d > tiers[0] {
-			tiers = append(tiers, d)
-		}
-	}
-	slices.Sort(tiers)
-	return slices.Compact(tiers)
+	return eventlog.TiersFor(o.RetrySchedule)
 }

@@ -39,19 +39,27 @@ type Options struct {
 	CommitTimeout time.Duration
 }
 
-// DefaultTiers returns nine tenths of each delay in Event Grid's schedule, since
-// an actual delay is that delay times 0.9 to 1.1: a retry then lands in its own
-// tier, and no more than a fifth of the delay is left when it comes out. Two
-// short tiers take that rest when it does not fit in memory.
+// DefaultTiers returns [TiersFor] Event Grid's own schedule.
 func DefaultTiers() []time.Duration {
-	tiers := []time.Duration{time.Second, 3 * time.Second}
-	for _, d := range []time.Duration{
+	return TiersFor([]time.Duration{
 		10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 10 * time.Minute,
 		30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
-	} {
-		tiers = append(tiers, d/10*9)
+	})
+}
+
+// TiersFor returns nine tenths of each delay in a schedule, since an actual delay
+// is that delay times 1.0 to 1.1: a retry then lands in its own tier, and no more
+// than a fifth of the delay is left when it comes out. Two short tiers take that
+// rest when it does not fit in memory, and what the schedule has that is shorter.
+func TiersFor(schedule []time.Duration) []time.Duration {
+	tiers := []time.Duration{time.Second, 3 * time.Second}
+	for _, d := range schedule {
+		if d = (d / 10 * 9).Truncate(time.Millisecond); d > tiers[0] {
+			tiers = append(tiers, d)
+		}
 	}
-	return tiers
+	slices.Sort(tiers)
+	return slices.Compact(tiers)
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -24,16 +24,19 @@ func (h *Handler) checkNetwork(r *http.Request, src *Source) *problem {
 		"' was refused by IP filtering: the address is not in the resource's inboundIpRules.")
 }
 
-// clientAddr is the address of the publisher. A forwarded address counts only
-// as far as configured proxies vouch for it: read from the right, the first
-// one that is not a trusted proxy's is the client's.
-func (h *Handler) clientAddr(r *http.Request) netip.Addr {
+func (h *Handler) clientAddr(r *http.Request) netip.Addr { return ClientAddr(r, h.TrustedProxies) }
+
+// ClientAddr is the address that a request comes from. A forwarded address counts
+// only as far as trusted proxies vouch for it: read from the right, the first one
+// that is not a trusted proxy's is the client's. The zero address says that a
+// proxy tells nothing that could be judged.
+func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{} // matches no rule
 	}
 	client := plain(ap.Addr())
-	if !contains(h.TrustedProxies, client) {
+	if !contains(trusted, client) {
 		return client
 	}
 	for _, line := range slices.Backward(r.Header["X-Forwarded-For"]) {
@@ -43,7 +46,7 @@ func (h *Handler) clientAddr(r *http.Request) netip.Addr {
 			if !ok {
 				return netip.Addr{} // the proxy says nothing we could judge
 			}
-			if client = addr; !contains(h.TrustedProxies, client) {
+			if client = addr; !contains(trusted, client) {
 				return client
 			}
 		}
