@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -188,4 +189,14 @@ func answerOne(c net.Conn, answer func() []netip.Addr) error {
 	binary.BigEndian.PutUint16(size[:], uint16(len(out)))
 	_, err = c.Write(append(size[:], out...))
 	return err
+}
+
+// Target is [Client.NewTarget] for CloudEvents, one to a request, without
+// properties or token.
+func (c *Client) Target(rawURL string) destination.Target {
+	t, err := c.NewTarget(TargetOptions{URL: rawURL, Schema: event.CloudEvents})
+	if err != nil {
+		panic(fmt.Sprintf("webhook: a target without properties: %v", err)) // nothing in it can be refused
+	}
+	return t
 }

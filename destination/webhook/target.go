@@ -77,16 +77,6 @@ func (c *Client) NewTarget(o TargetOptions) (destination.Target, error) {
 	return t, nil
 }
 
-// Target is [Client.NewTarget] for CloudEvents, one to a request, without
-// properties or token.
-func (c *Client) Target(rawURL string) destination.Target {
-	t, err := c.NewTarget(TargetOptions{URL: rawURL, Schema: event.CloudEvents})
-	if err != nil {
-		panic(fmt.Sprintf("webhook: a target without properties: %v", err)) // nothing in it can be refused
-	}
-	return t
-}
-
 // grouping is a target whose headers depend on the events of a request.
 type grouping struct{ *target }
 
