@@ -2,16 +2,14 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/intertie/intertie/access"
 	"github.com/intertie/intertie/armclient"
+	"github.com/intertie/intertie/atomicfile"
 )
 
 // writeAdminEnv writes the file by which any Azure SDK signs in as the first
@@ -19,7 +17,7 @@ import (
 // secret is kept from the file there was. A file that was lost gets a new
 // secret, so that an operator is never locked out of the own data folder.
 func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
-	path := filepath.Join(a.opts.Data, "admin.env")
+	path := filepath.Join(a.opts.Data, adminName)
 	admin, ok := a.directory.ByObjectID(a.settings.Admin)
 	if !ok {
 		return nil // removed by an operator: there is no admin any more
@@ -63,34 +61,5 @@ func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
 	} {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], armclient.Quote(v[1]))
 	}
-	return writeFile(path, []byte(b.String()))
-}
-
-// writeFile replaces a file as a whole, readable by its owner only.
-func writeFile(path string, data []byte) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
-}
-
-// ensureFolder makes the data folder and proves that it can be written.
-func ensureFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("data folder %s cannot be created: %w", dir, reason(err))
-	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
-	if err != nil {
-		return fmt.Errorf("data folder %s cannot be written: %w", dir, reason(err))
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-// reason takes the path out of an error that names it a second time.
-func reason(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
+	return atomicfile.Write(path, []byte(b.String()), 0o600)
 }

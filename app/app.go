@@ -53,7 +53,7 @@ func New(o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &App{opts: o, logger: o.Logger, now: time.Now, done: make(chan struct{})}, nil
+	return &App{opts: o, logger: o.Logger, now: new(clock).Now, done: make(chan struct{})}, nil
 }
 
 // URL returns the base URL by which the server is known: PublicURL, or the

@@ -25,6 +25,9 @@ type certificates struct {
 	ownCert, ownKey string
 	now             func() time.Time
 	logger          *slog.Logger
+	// established says that the folder is not a new one: clients may trust the
+	// authority that was there. From the first load on it is so.
+	established bool
 
 	current atomic.Pointer[tls.Certificate]
 	mu      sync.Mutex // protects regions
@@ -46,6 +49,7 @@ func (c *certificates) load() error {
 	if err != nil {
 		return err
 	}
+	c.tell(files)
 	if c.ownCert != "" {
 		files.CertFile, files.KeyFile = c.ownCert, c.ownKey
 	}
@@ -55,6 +59,29 @@ func (c *certificates) load() error {
 	}
 	c.current.Store(&cert)
 	return nil
+}
+
+// tell says what clients have to know about the authority.
+func (c *certificates) tell(files pki.Certs) {
+	known := c.established
+	c.established = true
+	if !known {
+		return
+	}
+	switch files.Authority {
+	case pki.AuthorityFound:
+	case pki.AuthorityMade:
+		c.logger.Warn("the files of the certificate authority were missing; a new authority was made: give its certificate to every client that trusts the former one, or stop and restore both files",
+			"missing", files.CAFile, "missing_key", files.CAKeyFile)
+	case pki.AuthorityReplaced:
+		c.logger.Warn("the certificate authority was near its end; a new one was made: give its certificate to every client", "file", files.CAFile)
+	case pki.AuthorityCopied:
+		c.logger.Warn("the certificate of the authority was missing or another one; it was written again from the file of its key: clients need nothing",
+			"missing", files.CAFile, "from", files.CAKeyFile)
+	case pki.AuthorityWithoutKey:
+		c.logger.Warn("the key of the certificate authority is missing: restore it, or the server certificate cannot be renewed",
+			"missing", files.CAKeyFile)
+	}
 }
 
 // region makes the certificate good for endpoints in a region. It returns at

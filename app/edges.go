@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/arm"
+	"github.com/intertie/intertie/atomicfile"
 	"github.com/intertie/intertie/graph"
 	"github.com/intertie/intertie/publish"
 	"github.com/intertie/intertie/signin"
@@ -154,9 +155,9 @@ func (a *App) serveOn(server *http.Server, name string, run func() error) {
 
 // announce makes the server findable and ready.
 func (a *App) announce() error {
-	path := filepath.Join(a.opts.Data, "run.json")
+	path := filepath.Join(a.opts.Data, runName)
 	a.ready.Store(true)
-	if err := writeFile(path, runFile{URL: a.URL(), HTTP: a.HTTPURL(), PID: os.Getpid()}.encode()); err != nil {
+	if err := atomicfile.Write(path, runFile{URL: a.URL(), HTTP: a.HTTPURL(), PID: os.Getpid()}.encode(), 0o600); err != nil {
 		return err
 	}
 	a.undo("run.json", func(context.Context) error { return os.Remove(path) })

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/store"
 )
 
@@ -63,10 +63,10 @@ func client(t *testing.T, dir string) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// openStores returns that many nodes on one embedded engine.
+// openStores returns that many nodes on one engine.
 func openStores(t *testing.T, n int) []*store.Store {
 	t.Helper()
-	e, err := engine.Open(t.Context(), engine.Options{Dir: t.TempDir()})
+	e, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func openStores(t *testing.T, n int) []*store.Store {
 	}
 	var out []*store.Store
 	for range n {
-		s, err := store.Open(t.Context(), store.Options{Conn: e.Conn(), JS: e.JetStream(), Sealer: sealer, Logger: slog.New(slog.DiscardHandler)})
+		s, err := store.Open(t.Context(), store.Options{Engine: e, Sealer: sealer, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

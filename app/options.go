@@ -31,10 +31,14 @@ type Options struct {
 	// TLSCert and TLSKey are PEM files; without them a certificate of the local
 	// CA in Data is used.
 	TLSCert, TLSKey string
-	// NATS is the URL of an external NATS with JetStream; empty embeds one.
+	// NATS is the URL of an external NATS with JetStream; empty keeps everything in
+	// Data.
 	NATS string
-	// Replicas of everything durable; more than 1 needs a NATS cluster.
+	// Replicas that a NATS cluster keeps of everything; 0 leaves them as they are.
 	Replicas int
+	// AcceptLoss is the ID of a loss that the last start has named and a person has
+	// read: this one goes on without what is missing.
+	AcceptLoss string
 	// PublishDomain D makes publish endpoints host-style: NAME.REGION-1.D.
 	PublishDomain string
 	// MasterKeyFile seals secrets; by default a file in Data.
@@ -133,7 +137,7 @@ func (o Options) validateDelays() error {
 
 // DefaultOptions returns the options of a start without any flag.
 func DefaultOptions() Options {
-	return Options{Data: "./intertie-data", Listen: "127.0.0.1:8443", Replicas: 1}
+	return Options{Data: "./intertie-data", Listen: "127.0.0.1:8443"}
 }
 
 // Validate returns the first thing that is wrong, naming the flag.
@@ -143,10 +147,12 @@ func (o Options) Validate() error {
 		return errors.New("--data is empty: name a folder")
 	case (o.TLSCert == "") != (o.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together: one of them is missing")
-	case o.Replicas < 1:
-		return fmt.Errorf("--replicas is %d: it must be at least 1", o.Replicas)
-	case o.Replicas > 1 && o.NATS == "":
+	case o.Replicas < 0 || o.Replicas > 5:
+		return fmt.Errorf("--replicas is %d: JetStream allows 1 to 5, and 0 leaves them as they are", o.Replicas)
+	case o.Replicas > 0 && o.NATS == "":
 		return fmt.Errorf("--replicas %d needs a cluster: set --nats", o.Replicas)
+	case o.AcceptLoss != "" && o.NATS != "":
+		return errors.New("--accept-loss is for what lies in the data folder, not in the cluster of --nats")
 	}
 	if _, _, err := net.SplitHostPort(o.Listen); err != nil {
 		return fmt.Errorf("--listen %q is not an address like 127.0.0.1:8443", o.Listen)

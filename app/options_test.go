@@ -17,7 +17,7 @@ func TestOptionsNameTheFlagThatIsWrong(t *testing.T) {
 	for want, set := range map[string]func(*Options){
 		"--data":                         func(o *Options) { o.Data = "" },
 		"--tls-key":                      func(o *Options) { o.TLSCert = "x" },
-		"--replicas is 0":                func(o *Options) { o.Replicas = 0 },
+		"--replicas is -1":               func(o *Options) { o.Replicas = -1 },
 		"--replicas 3":                   func(o *Options) { o.Replicas = 3 },
 		`--listen "8443"`:                func(o *Options) { o.Listen = "8443" },
 		`--listen-http "x"`:              func(o *Options) { o.ListenHTTP = "x" },

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/intertie/intertie/access"
@@ -15,6 +14,7 @@ import (
 	"github.com/intertie/intertie/deliver"
 	"github.com/intertie/intertie/destination/webhook"
 	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/folder"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/pki"
@@ -33,8 +33,12 @@ type parts struct {
 	gallery  []galleryEntry
 	registry *prometheus.Registry
 
-	engine *engine.Engine
-	certs  *certificates
+	folder *folder.Folder
+	engine engine.Engine
+	// fresh says that the engine's state is empty, established that clients may know
+	// what was in the folder before.
+	fresh, established bool
+	certs              *certificates
 
 	store  *store.Store
 	events *eventlog.Log
@@ -61,17 +65,21 @@ type parts struct {
 func (a *App) Start(ctx context.Context) error {
 	p := &parts{registry: telemetry.NewRegistry(a.opts.Version)}
 	for _, open := range []func(context.Context, *parts) error{
-		a.openFolder, a.openDurable, a.openDelivery, a.followResources, a.openEdges,
+		a.readFiles, a.openStorage, a.openAddresses, a.openDurable, a.openDelivery, a.followResources, a.openEdges,
 	} {
 		if err := open(ctx, p); err != nil {
 			return err
 		}
 	}
+	// All that the folder must hold from now on is there.
+	if err := p.folder.Commit(); err != nil {
+		return err
+	}
 	return a.announce()
 }
 
-// openFolder takes the data folder and the addresses.
-func (a *App) openFolder(ctx context.Context, p *parts) (err error) {
+// readFiles reads what the options name.
+func (a *App) readFiles(_ context.Context, p *parts) (err error) {
 	if p.proxies, err = a.opts.trustedProxies(); err != nil {
 		return err
 	}
@@ -83,44 +91,33 @@ func (a *App) openFolder(ctx context.Context, p *parts) (err error) {
 			return err
 		}
 	}
-	if err := ensureFolder(a.opts.Data); err != nil {
-		return err
-	}
-	// The engine locks the folder; before that nothing in it may be touched.
-	p.engine, err = engine.Open(ctx, engine.Options{Dir: a.opts.Data, URL: a.opts.NATS, Replicas: a.opts.Replicas, Logger: a.logger, Registerer: p.registry})
-	if err != nil {
-		return err
-	}
-	a.undo("engine", func(context.Context) error { return p.engine.Close() })
+	return nil
+}
+
+// openAddresses takes the addresses.
+func (a *App) openAddresses(_ context.Context, p *parts) error {
 	if err := a.listen(); err != nil {
 		return err
 	}
 	hostname, _ := os.Hostname() // without a name there is one name less to answer for
 	a.hosts = newHosts(a.opts, a.listener.Addr(), hostname, p.proxies)
 	p.certs = a.newCertificates(hostname)
+	p.certs.established = p.established
 	return p.certs.load()
 }
 
 // openDurable opens the resources and the event log, and makes what a first
 // start makes.
 func (a *App) openDurable(ctx context.Context, p *parts) error {
-	sealer, err := a.sealer(ctx, p.engine.JetStream())
+	sealer, err := a.sealer(p.fresh)
 	if err != nil {
 		return err
 	}
-	p.store, err = store.Open(ctx, store.Options{
-		Conn: p.engine.Conn(), JS: p.engine.JetStream(), Replicas: p.engine.Replicas(), Sealer: sealer, Logger: a.logger,
-		Space: p.engine.Space(),
-	})
-	if err != nil {
+	if p.store, err = store.Open(ctx, store.Options{Engine: p.engine, Sealer: sealer, Logger: a.logger}); err != nil {
 		return err
 	}
 	a.undo("store", func(context.Context) error { p.store.Close(); return nil })
-	p.events, err = eventlog.Open(ctx, p.engine.JetStream(), eventlog.Options{
-		Replicas: p.engine.Replicas(), Logger: a.logger, Registerer: p.registry, Tiers: a.opts.tiers(),
-		Space: p.engine.Space(),
-	})
-	if err != nil {
+	if p.events, err = eventlog.Open(p.engine, eventlog.Options{Logger: a.logger, Registerer: p.registry}); err != nil {
 		return err
 	}
 	a.undo("event log", func(context.Context) error { p.events.Close(); return nil })
@@ -160,7 +157,7 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 	}
 	p.notices = newNotices(p.webhooks, p.sender, a.logger)
 	o := deliver.DefaultOptions()
-	o.Log, o.Logger, o.Registerer = p.events, a.logger, p.registry
+	o.Log, o.Logger, o.Registerer, o.Now = p.events, a.logger, p.registry, a.now
 	a.opts.tune(&o)
 	// Attempts that hang longer are made again after the restart; a stop as a
 	// whole has to end within 30 s.
@@ -191,25 +188,6 @@ func (a *App) followResources(ctx context.Context, p *parts) error {
 	}
 	p.store.Observe(projection.observe)
 	return a.writeAdminEnv(ctx, p.secret)
-}
-
-// sealer loads the master key. One in the data folder is made at the first
-// start and never again: with another key the secrets would stay closed.
-func (a *App) sealer(ctx context.Context, js jetstream.JetStream) (*store.Sealer, error) {
-	path, create := a.opts.MasterKeyFile, false
-	if path == "" {
-		path = filepath.Join(a.opts.Data, "master.key")
-		exists, err := store.Exists(ctx, js)
-		if err != nil {
-			return nil, err
-		}
-		create = !exists
-	}
-	key, err := store.LoadMasterKey(path, create)
-	if err != nil {
-		return nil, err
-	}
-	return store.NewSealer(key)
 }
 
 func (a *App) newCertificates(hostname string) *certificates {

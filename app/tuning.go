@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/deliver"
-	"github.com/intertie/intertie/eventlog"
+	"github.com/intertie/intertie/engine/cluster"
 )
 
 // firstRetry is Event Grid's first delay. A schedule that begins with another
@@ -23,10 +23,10 @@ func (o Options) tune(d *deliver.Options) {
 	d.Rules.RetryWebhookNotFound = o.RetryNotFound
 }
 
-// tiers are the delays of the retry streams; nil leaves them to the log.
+// tiers are the delays for which a cluster keeps deliveries; nil leaves them to it.
 func (o Options) tiers() []time.Duration {
 	if len(o.RetrySchedule) == 0 {
 		return nil
 	}
-	return eventlog.TiersFor(o.RetrySchedule)
+	return cluster.TiersFor(o.RetrySchedule)
 }

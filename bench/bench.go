@@ -142,6 +142,10 @@ var scenarios = []struct {
 		[]part{burstLong},
 	},
 	{
+		Scenario{"crash", "kill -9 while an endpoint refuses 13 % of what it gets: how much arrives twice", 100 * time.Second},
+		[]part{crash},
+	},
+	{
 		Scenario{"waiting", "1,000,000 retries that are due over the next hours", 110 * time.Second},
 		[]part{waiting},
 	},

@@ -194,16 +194,29 @@ func (f *flood) crash(ctx context.Context, l *lab) ([]Result, error) {
 	if err := f.note(); err != nil {
 		return nil, err
 	}
+	took, err := f.restart(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	return []Result{
+		{Metric: "from the crash to the next delivery", Unit: "s", Better: Lower, Want: new(wantResume), Value: new(took.Seconds())},
+		{Metric: "of which the start", Unit: "s", Better: Lower, Value: new(f.s.took.Seconds())},
+	}, nil
+}
+
+// restart kills the server, starts it again, and returns how long it took until it
+// delivered something.
+func (f *flood) restart(ctx context.Context, l *lab) (time.Duration, error) {
 	l.sayf("kill the server with %d events arrived and start it again", f.tally.count.Load())
 	began := time.Now()
 	f.s.kill()
 	// Whom it had asked and not heard of: they count for nothing.
 	if err := f.slow.idle(ctx); err != nil {
-		return nil, err
+		return 0, err
 	}
 	had := f.slow.taken.Load()
 	if err := f.s.start(ctx, startTimeout); err != nil {
-		return nil, err
+		return 0, err
 	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -211,15 +224,12 @@ func (f *flood) crash(ctx context.Context, l *lab) ([]Result, error) {
 		select {
 		case <-tick.C:
 		case <-f.s.proc.done:
-			return nil, f.s.proc.died()
+			return 0, f.s.proc.died()
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
 	}
-	return []Result{
-		{Metric: "from the crash to the next delivery", Unit: "s", Better: Lower, Want: new(wantResume), Value: new(time.Since(began).Seconds())},
-		{Metric: "of which the start", Unit: "s", Better: Lower, Value: new(f.s.took.Seconds())},
-	}, nil
+	return time.Since(began), nil
 }
 
 // finish waits until everything that was published has arrived.

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/store"
 )
@@ -16,7 +16,7 @@ import (
 // code that the server opens it with. What would take hours to bring about over
 // the network is written into it.
 type folder struct {
-	engine *engine.Engine
+	engine *local.Engine
 	store  *store.Store
 }
 
@@ -28,7 +28,7 @@ func openFolder(ctx context.Context, data string) (_ *folder, err error) {
 		}
 	}()
 	logger := slog.New(slog.DiscardHandler)
-	if f.engine, err = engine.Open(ctx, engine.Options{Dir: data, Logger: logger}); err != nil {
+	if f.engine, err = local.Open(ctx, local.Options{Dir: data, Logger: logger}); err != nil {
 		return nil, err
 	}
 	key, err := store.LoadMasterKey(filepath.Join(data, "master.key"), false)
@@ -39,9 +39,7 @@ func openFolder(ctx context.Context, data string) (_ *folder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f.store, err = store.Open(ctx, store.Options{
-		Conn: f.engine.Conn(), JS: f.engine.JetStream(), Sealer: sealer, Logger: logger,
-	})
+	f.store, err = store.Open(ctx, store.Options{Engine: f.engine, Sealer: sealer, Logger: logger})
 	return f, err
 }
 

@@ -18,7 +18,7 @@ eventgrid_delivery_attempt_fail_total{error="429",error_type="Busy",event_subscr
 eventgrid_delivery_attempt_fail_total{error="TimedOut",error_type="TimedOut",event_subscription="a",topic="/t/one"} 1
 go_goroutines 7
 
-intertie_eventlog_waiting_records{queue="retry_9m0s"} 40
+intertie_eventlog_waiting_records{queue="retry"} 40
 intertie_eventlog_waiting_records{queue="events"} 2
 `
 
@@ -39,7 +39,7 @@ func TestScrape(t *testing.T) {
 		want         float64
 	}{
 		{"go_goroutines", "", 7},
-		{"intertie_eventlog_waiting_records", `queue="retry_`, 40},
+		{"intertie_eventlog_waiting_records", `queue="retry"`, 40},
 		{"intertie_eventlog_waiting_records", "", 42},
 		{"intertie_eventlog", "", 0},
 		{"no_such_metric", "", 0},

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/intertie/intertie/event"
@@ -31,18 +30,17 @@ type wait struct {
 
 // retries writes retries into the log of a server that does not run.
 type retries struct {
-	log      *eventlog.Log
-	registry *prometheus.Registry
-	epoch    time.Time
-	topic    resource.UID
-	sub      resource.UID
-	event    event.Event // the pattern of all
-	idAt     int
-	markAt   int
+	log    *eventlog.Log
+	epoch  time.Time
+	topic  resource.UID
+	sub    resource.UID
+	event  event.Event // the pattern of all
+	idAt   int
+	markAt int
 }
 
-func newRetries(ctx context.Context, f *folder, epoch time.Time, topic, sub resource.UID) (*retries, error) {
-	r := &retries{registry: prometheus.NewRegistry(), epoch: epoch, topic: topic, sub: sub}
+func newRetries(f *folder, epoch time.Time, topic, sub resource.UID) (*retries, error) {
+	r := &retries{epoch: epoch, topic: topic, sub: sub}
 	pattern, err := newRequest(Endpoint{URL: "http://127.0.0.1:1/"}, 1)
 	if err != nil {
 		return nil, err
@@ -54,7 +52,7 @@ func newRetries(ctx context.Context, f *folder, epoch time.Time, topic, sub reso
 	}
 	r.event = events[0]
 	r.idAt, r.markAt = pattern.ids[0]-len(pattern.wire)+eventSize, pattern.marks[0]-len(pattern.wire)+eventSize
-	r.log, err = eventlog.Open(ctx, f.engine.JetStream(), eventlog.Options{Registerer: r.registry})
+	r.log, err = eventlog.Open(f.engine, eventlog.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
@@ -69,11 +67,11 @@ func (r *retries) write(ctx context.Context, w wait) error {
 	g.SetLimit(retryWriters)
 	for from := 0; from < w.count && gctx.Err() == nil; from += retriesPerCall {
 		g.Go(func() error {
-			var ds []eventlog.Delivery
+			var ts []eventlog.Transfer
 			for n := from; n < min(from+retriesPerCall, w.count); n++ {
-				ds = append(ds, r.delivery(w, n, time.Now()))
+				ts = append(ts, eventlog.Transfer{Delivery: r.delivery(w, n, time.Now())})
 			}
-			return r.log.Retry(gctx, ds)
+			return r.log.Retry(gctx, ts)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -95,22 +93,4 @@ func (r *retries) delivery(w wait, n int, now time.Time) eventlog.Delivery {
 		Subscription: r.sub, Attempts: 6, Due: now.Add(w.delay(n)),
 		LastOutcome: "Busy", LastStatus: 503, LastAttempt: now,
 	}
-}
-
-// records returns in how many records the log has written so far.
-func (r *retries) records() (float64, error) {
-	families, err := r.registry.Gather()
-	if err != nil {
-		return 0, fmt.Errorf("count the records: %w", err)
-	}
-	total := 0.0
-	for _, f := range families {
-		if f.GetName() != "intertie_eventlog_appended_records_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			total += m.GetCounter().GetValue()
-		}
-	}
-	return total, nil
 }

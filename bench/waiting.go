@@ -139,7 +139,6 @@ type waiters struct {
 	hook            *hook
 	far, near       *tally
 	soonest, latest time.Duration // of near
-	records         float64       // that hold far
 	filled          time.Duration // the time it took to write far
 }
 
@@ -174,7 +173,7 @@ func (w *waiters) fill(ctx context.Context, l *lab, data string, ep Endpoint) (e
 	if len(subs) != 1 {
 		return fmt.Errorf("%s has %d event subscriptions in the data folder, not 1", ep.Topic, len(subs))
 	}
-	r, err := newRetries(ctx, f, l.epoch, topic.UID, subs[0].UID)
+	r, err := newRetries(f, l.epoch, topic.UID, subs[0].UID)
 	if err != nil {
 		return err
 	}
@@ -188,9 +187,6 @@ func (w *waiters) fill(ctx context.Context, l *lab, data string, ep Endpoint) (e
 		return err
 	}
 	w.filled = time.Since(began)
-	if w.records, err = r.records(); err != nil {
-		return err
-	}
 	return r.write(ctx, wait{run: w.near.run, count: len(w.near.took), delay: w.delay})
 }
 
@@ -204,8 +200,8 @@ func (w *waiters) wait(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	if there := counted.sum("intertie_eventlog_waiting_records", `queue="retry_`); there < w.records {
-		return fmt.Errorf("%w: the retries were written in %.0f records, the server says that %.0f wait", errMissing, w.records, there)
+	if there, wrote := counted.sum("intertie_eventlog_waiting_records", `queue="retry"`), len(w.far.took); there < float64(wrote) {
+		return fmt.Errorf("%w: %d retries were written, the server says that %.0f wait", errMissing, wrote, there)
 	}
 	if n := w.far.count.Load(); n > 0 {
 		return fmt.Errorf("%d retries came hours early", n)

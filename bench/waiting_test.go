@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
 )
@@ -43,14 +43,14 @@ func TestTimely(t *testing.T) {
 
 // TestRetriesAreReal: what is written is what a server reads when it is due.
 func TestRetriesAreReal(t *testing.T) {
-	e, err := engine.Open(t.Context(), engine.Options{Dir: t.TempDir()})
+	e, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
 	epoch := time.Now()
 	topic, sub := resource.NewUID(), resource.NewUID()
-	r, err := newRetries(t.Context(), &folder{engine: e}, epoch, topic, sub)
+	r, err := newRetries(&folder{engine: e}, epoch, topic, sub)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +59,6 @@ func TestRetriesAreReal(t *testing.T) {
 	err = r.write(t.Context(), wait{run: 4, count: count, delay: func(n int) time.Duration { return time.Duration(n) * time.Millisecond }})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if n, err := r.records(); err != nil || n < 1 || n > count {
-		t.Errorf("%d retries in %v records, %v", count, n, err)
 	}
 	account := newTally(4, count, nil)
 	hook := &hook{}
@@ -76,7 +73,9 @@ func TestRetriesAreReal(t *testing.T) {
 			}
 			hook.count(d.Event.JSON, int64(now.Sub(epoch)))
 		}
-		b.Done()
+		for i := range b.Claims {
+			b.Claims[i].Release()
+		}
 		if account.count.Load() == count {
 			stop()
 		}

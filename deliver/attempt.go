@@ -57,7 +57,7 @@ func (l *lane) attempt(ctx context.Context, w *worker) {
 // settleWithout finishes what needs no attempt.
 func (l *lane) settleWithout(w *worker) {
 	for i := range w.late {
-		l.deliveredLate(w.late[i].hold)
+		l.deliveredLate(w.late[i].claim)
 	}
 	for i := range w.over {
 		l.end(w.sub, w.over[i], w.now)
@@ -77,10 +77,10 @@ func (l *lane) end(sub *Subscription, it item, now time.Time) {
 	d := it.delivery(l.uid)
 	if sub.expired(now) {
 		l.d.drop(l, d, reasonSubscriptionExpired)
-		it.hold.release()
+		it.claim.Release()
 		return
 	}
-	l.giveUp(sub, d, it.hold, reasonTimeToLive, now)
+	l.giveUp(sub, d, it.claim, reasonTimeToLive, now)
 }
 
 func (l *lane) delivered(w *worker, v destination.Verdict) {
@@ -159,7 +159,7 @@ func (l *lane) decide(
 			why = undeliverable(v.Outcome)
 		}
 		if !retry || d.Attempts >= w.sub.MaxAttempts {
-			if l.giveUp(w.sub, d, its[i].hold, why, now) {
+			if l.giveUp(w.sub, d, its[i].claim, why, now) {
 				open = append(open, d.ID)
 			}
 			continue
@@ -170,7 +170,7 @@ func (l *lane) decide(
 			again = d.Due
 		}
 		open = append(open, d.ID)
-		l.d.retries.put(d, its[i].hold)
+		l.d.retries.put(d, its[i].claim)
 	}
 	if v.Outcome == destination.TimedOut {
 		w.answer.expect(open)
@@ -186,28 +186,28 @@ func (l *lane) postpone(it item, until, now time.Time) {
 	switch {
 	case sub.expired(now):
 		l.d.drop(l, d, reasonSubscriptionExpired)
-		it.hold.release()
+		it.claim.Release()
 	case l.over(sub, &it, now):
 		// Its time ran out during probation: the last word is the one it has.
-		l.giveUp(sub, d, it.hold, reasonTimeToLive, now)
+		l.giveUp(sub, d, it.claim, reasonTimeToLive, now)
 	default:
 		d.Due = spread(now, until.Sub(now), sub.lifetime(d.Published), l.d.random())
-		l.d.retries.put(d, it.hold)
+		l.d.retries.put(d, it.claim)
 	}
 }
 
 // giveUp passes an event on to the dead letters, or drops it where there are
 // none. True means that it waits there, so that a late answer still counts.
-func (l *lane) giveUp(sub *Subscription, d eventlog.Delivery, h *hold, why reason, now time.Time) bool {
+func (l *lane) giveUp(sub *Subscription, d eventlog.Delivery, h *eventlog.Claim, why reason, now time.Time) bool {
 	switch {
 	case l.tookLate(d.ID):
 		l.deliveredLate(h)
 	case l.isClosed():
 		l.d.drop(l, d, reasonSubscriptionDeleted)
-		h.release()
+		h.Release()
 	case sub.DeadLetter == nil:
 		l.d.drop(l, d, why)
-		h.release()
+		h.Release()
 	default:
 		d.Reason = string(why)
 		d.Due = l.d.deadLetterDue(d, now)

@@ -25,7 +25,7 @@ const (
 type backlog struct {
 	// exists means that new events go behind those on disk.
 	exists bool
-	// unwritten waits for the writer; these items still have their holds.
+	// unwritten waits for the writer; these items still have their claims.
 	unwritten []item
 	bytes     int
 
@@ -124,11 +124,11 @@ func (l *lane) writeBacklog(ctx context.Context) {
 		l.backlog.writing = true
 		l.mu.Unlock()
 
-		deliveries := make([]eventlog.Delivery, len(batch))
+		transfers := make([]eventlog.Transfer, len(batch))
 		for i := range batch {
-			deliveries[i] = batch[i].delivery(l.uid)
+			transfers[i] = eventlog.Transfer{Delivery: batch[i].delivery(l.uid), Claim: batch[i].claim}
 		}
-		written := l.writeOverflow(ctx, deliveries)
+		written := l.writeOverflow(ctx, transfers)
 
 		l.mu.Lock()
 		l.backlog.writing = false
@@ -142,15 +142,11 @@ func (l *lane) writeBacklog(ctx context.Context) {
 		closed := l.closed
 		l.notify()
 		l.mu.Unlock()
+		if written || !closed {
+			continue // what is not written is stopping: its items keep their owner
+		}
 		for i := range batch {
-			switch {
-			case closed:
-				l.d.drop(l, deliveries[i], reasonSubscriptionDeleted)
-				batch[i].hold.release()
-			case written:
-				batch[i].hold.release()
-			default: // stopping; the items keep their present owner
-			}
+			l.abandon(&batch[i])
 		}
 	}
 }
@@ -173,9 +169,9 @@ func (l *lane) linger(ctx context.Context) {
 }
 
 // writeOverflow tries until it succeeds or ctx ends.
-func (l *lane) writeOverflow(ctx context.Context, ds []eventlog.Delivery) bool {
+func (l *lane) writeOverflow(ctx context.Context, ts []eventlog.Transfer) bool {
 	for failures := 0; ; failures++ {
-		err := l.d.log.Overflow(ctx, l.uid, ds)
+		err := l.d.log.Overflow(ctx, l.uid, ts)
 		if err == nil {
 			return true
 		}

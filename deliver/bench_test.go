@@ -14,6 +14,7 @@ import (
 
 	"github.com/intertie/intertie/destination"
 	"github.com/intertie/intertie/destination/webhook"
+	"github.com/intertie/intertie/engine"
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/filter"
@@ -21,7 +22,7 @@ import (
 )
 
 // pump is a log that hands out a number of events as fast as they are taken,
-// with a bound on the batches that are not Done, as the real one has.
+// with a bound on the records that are not settled, as the real one has.
 type pump struct {
 	*session
 	batches [][]eventlog.Entry
@@ -30,13 +31,29 @@ type pump struct {
 }
 
 func (p *pump) ConsumeEvents(ctx context.Context, handle func(eventlog.EventBatch)) error {
-	done := func() { <-p.open }
 	for i := range p.rounds {
 		p.open <- struct{}{}
-		handle(eventlog.EventBatch{Entries: p.batches[i%len(p.batches)], Done: done})
+		es, left := p.batches[i%len(p.batches)], new(atomic.Int64)
+		left.Store(int64(len(es)))
+		refs := make([]engine.Ref, len(es))
+		for i := range refs {
+			refs[i] = engine.Ref{Of: left, Index: i}
+		}
+		handle(eventlog.NewEventBatch(p, es, refs))
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// Done settles events of a record that the pump has made, or of one on the disk.
+func (p *pump) Done(refs ...engine.Ref) {
+	for _, ref := range refs {
+		if left, ok := ref.Of.(*atomic.Int64); !ok {
+			p.session.Done(ref)
+		} else if left.Add(-1) == 0 {
+			<-p.open
+		}
+	}
 }
 
 // counter is a target that tells when everything arrived.

@@ -24,8 +24,8 @@ func failUntil(end time.Time) func(string, []eventlog.Delivery) error {
 	}
 }
 
-func returningDelivery(e eventlog.Entry, sub resource.UID) []eventlog.Delivery {
-	return []eventlog.Delivery{{Entry: e, Subscription: sub, Attempts: 1, Due: time.Now()}}
+func returningDelivery(e eventlog.Entry, sub resource.UID) []eventlog.Transfer {
+	return []eventlog.Transfer{{Delivery: eventlog.Delivery{Entry: e, Subscription: sub, Attempts: 1, Due: time.Now()}}}
 }
 
 func TestOnlyMatchingSubscriptionsGetAnEvent(t *testing.T) {

@@ -27,19 +27,18 @@ func (d *Dispatcher) deadLetterDue(dl eventlog.Delivery, now time.Time) time.Tim
 // never waits for a store.
 func (d *Dispatcher) dueDeadLetters(ctx context.Context) func(eventlog.DeliveryBatch) {
 	return func(b eventlog.DeliveryBatch) {
-		h := newHold(len(b.Deliveries)+1, b.Done)
 		now := d.now()
-		for _, dl := range b.Deliveries {
+		for i, dl := range b.Deliveries {
 			if d.deadLetters.room(ctx) != nil {
 				return
 			}
-			l, p := d.lane(dl.Subscription), parcel{dl, h}
+			l, p := d.lane(dl.Subscription), eventlog.Transfer{Delivery: dl, Claim: &b.Claims[i]}
 			switch {
 			case l == nil:
 				d.drop(nil, dl, reasonSubscriptionDeleted)
-				h.release()
+				p.Claim.Release()
 			case l.tookLate(dl.ID):
-				l.deliveredLate(h)
+				l.deliveredLate(p.Claim)
 				l.undead()
 			case l.sub.Load().DeadLetter == nil:
 				l.lose(p, reason(dl.Reason))
@@ -47,7 +46,6 @@ func (d *Dispatcher) dueDeadLetters(ctx context.Context) func(eventlog.DeliveryB
 				l.later(p, now)
 			}
 		}
-		h.release()
 	}
 }
 
@@ -63,18 +61,18 @@ func (l *lane) undead() {
 }
 
 // lose drops a dead letter.
-func (l *lane) lose(p parcel, why reason) {
-	l.d.drop(l, p.delivery, why)
+func (l *lane) lose(p eventlog.Transfer, why reason) {
+	l.d.drop(l, p.Delivery, why)
 	l.undead()
-	p.hold.release()
+	p.Claim.Release()
 }
 
 // later returns a dead letter to the queue that cannot be written now, or drops
 // it when its store has refused for too long.
-func (l *lane) later(p parcel, now time.Time) {
+func (l *lane) later(p eventlog.Transfer, now time.Time) {
 	due, refusing := l.graves.next(now)
 	if refusing {
-		end := l.patienceEnds(p.delivery)
+		end := l.patienceEnds(p.Delivery)
 		if !now.Before(end) {
 			l.lose(p, reasonDeadLetterFailed)
 			return
@@ -84,8 +82,8 @@ func (l *lane) later(p parcel, now time.Time) {
 		}
 	}
 	// Never later than a fresh one: see graves.refused.
-	p.delivery.Due = now.Add(min(due.Sub(now), l.d.opts.DeadLetterDelay))
-	l.d.deadLetters.put(p.delivery, p.hold)
+	p.Delivery.Due = now.Add(min(due.Sub(now), l.d.opts.DeadLetterDelay))
+	l.d.deadLetters.put(p.Delivery, p.Claim)
 }
 
 // patienceEnds is when a dead letter is dropped that its store refuses. Patience
@@ -104,13 +102,13 @@ func (l *lane) patienceEnds(d eventlog.Delivery) time.Time {
 
 // write makes one blob of a batch. If the store refuses, every event of it goes
 // back to the queue, or is dropped when the store has refused for too long.
-func (l *lane) write(ctx context.Context, batch []parcel) {
+func (l *lane) write(ctx context.Context, batch []eventlog.Transfer) {
 	sub, now := l.sub.Load(), l.d.now()
 	switch {
 	case sub.DeadLetter == nil:
 		l.graves.wrote()
 		for _, p := range batch {
-			l.lose(p, reason(p.delivery.Reason))
+			l.lose(p, reason(p.Delivery.Reason))
 		}
 		return
 	case l.graves.leftAlone(now): // it refused the blob before this one
@@ -122,7 +120,7 @@ func (l *lane) write(ctx context.Context, batch []parcel) {
 	records := make([][]byte, 0, len(batch))
 	recorded := batch[:0]
 	for _, p := range batch {
-		r, err := deadRecord(p.delivery, sub.DeadLetter.Schema)
+		r, err := deadRecord(p.Delivery, sub.DeadLetter.Schema)
 		if err != nil {
 			l.logger().Error("dead letter cannot be written in its schema", slog.Any("error", err))
 			l.lose(p, reasonDeadLetterFailed)
@@ -176,14 +174,14 @@ func deadRecord(d eventlog.Delivery, as event.Schema) ([]byte, error) {
 	return r, nil
 }
 
-func (l *lane) written(sub *Subscription, p parcel, name string) {
-	l.metrics.deadLettered(reason(p.delivery.Reason))
+func (l *lane) written(sub *Subscription, p eventlog.Transfer, name string) {
+	l.metrics.deadLettered(reason(p.Delivery.Reason))
 	l.d.logger.Info("event dead-lettered",
-		slog.String("reason", p.delivery.Reason),
+		slog.String("reason", p.Delivery.Reason),
 		slog.String("topic", l.metrics.topic), slog.String("subscription", sub.Name),
-		slog.String("eventId", p.delivery.Event.ID), slog.String("systemId", uuid.UUID(p.delivery.ID).String()),
-		slog.Int("attempts", p.delivery.Attempts), slog.String("blob", name),
+		slog.String("eventId", p.Delivery.Event.ID), slog.String("systemId", uuid.UUID(p.Delivery.ID).String()),
+		slog.Int("attempts", p.Delivery.Attempts), slog.String("blob", name),
 	)
 	l.undead()
-	p.hold.release()
+	p.Claim.Release()
 }

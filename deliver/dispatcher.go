@@ -182,7 +182,7 @@ func (d *Dispatcher) resumeBacklogs(ctx context.Context) error {
 		}
 		l.mu.Lock()
 		if l.closed {
-			d.removed.put(removal{sub: uid, tasks: &l.tasks})
+			d.removed.put(removal{sub: uid, lane: l})
 		} else {
 			l.startReading()
 		}

@@ -7,13 +7,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/intertie/intertie/engine"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
 )
 
 // disk is a durable log in memory: what is on it survives a dispatcher. A
-// record stays until the session that was handed it says Done.
+// record stays until everything in it is settled by the session that was handed it.
 type disk struct {
+	// forgets says that a record is handed out again as a whole after a crash, as by
+	// an engine that settles records; otherwise only what is open in it.
+	forgets bool
+
 	mu      sync.Mutex
 	next    int
 	records []*record // in the order written
@@ -22,12 +27,42 @@ type disk struct {
 	writes map[string]int
 }
 
+// record has either entries or deliveries.
 type record struct {
 	id         int
 	queue      string
 	sub        resource.UID // of a backlog
 	entries    []eventlog.Entry
 	deliveries []eventlog.Delivery
+	settled    []bool // by index
+	left       int    // not settled
+}
+
+// open returns the indexes that are not settled.
+func (r *record) open() (indexes []int) {
+	for i, settled := range r.settled {
+		if !settled {
+			indexes = append(indexes, i)
+		}
+	}
+	return indexes
+}
+
+// owned calls each with what the record keeps, whoever it is for.
+func (k *disk) owned(entry func(*eventlog.Entry), delivery func(*eventlog.Delivery)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.records {
+		for i := range r.settled {
+			switch {
+			case r.settled[i] && !k.forgets:
+			case r.entries != nil:
+				entry(&r.entries[i])
+			default:
+				delivery(&r.deliveries[i])
+			}
+		}
+	}
 }
 
 const (
@@ -37,7 +72,9 @@ const (
 	queueBacklog = "backlog"
 )
 
-func newDisk() *disk { return &disk{changed: make(chan struct{}), writes: make(map[string]int)} }
+func newDisk() *disk {
+	return &disk{forgets: true, changed: make(chan struct{}), writes: make(map[string]int)}
+}
 
 func (k *disk) add(rs ...*record) {
 	k.mu.Lock()
@@ -45,9 +82,43 @@ func (k *disk) add(rs ...*record) {
 	for _, r := range rs {
 		k.next++
 		r.id = k.next
+		r.left = len(r.entries) + len(r.deliveries)
+		r.settled = make([]bool, r.left)
 		k.records = append(k.records, r)
 	}
 	k.tell()
+}
+
+// settle settles what is named, and removes the records of which all is.
+func (k *disk) settle(refs []engine.Ref) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	gone := false
+	for _, ref := range refs {
+		r := ref.Of.(*record)
+		if r.settled[ref.Index] {
+			panic("settled twice")
+		}
+		r.settled[ref.Index] = true
+		r.left--
+		gone = gone || r.left == 0
+	}
+	if gone {
+		k.records = slices.DeleteFunc(k.records, func(r *record) bool { return r.left == 0 })
+		k.tell()
+	}
+}
+
+// crashed forgets what no record outlives.
+func (k *disk) crashed() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.forgets {
+		for _, r := range k.records {
+			clear(r.settled)
+			r.left = len(r.settled)
+		}
+	}
 }
 
 // tell wakes every consumer. mu is held.
@@ -59,7 +130,7 @@ func (k *disk) tell() {
 // publish accepts events as one batch.
 func (k *disk) publish(es ...eventlog.Entry) { k.add(&record{queue: queueEvents, entries: es}) }
 
-// count returns how many records of a queue are not Done.
+// count returns how many records of a queue are not settled.
 func (k *disk) count(queue string) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,7 +143,7 @@ func (k *disk) count(queue string) int {
 	return n
 }
 
-// left counts all records that are not Done.
+// left counts all records that are not settled.
 func (k *disk) left() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -86,7 +157,7 @@ func (k *disk) written(queue string) int {
 }
 
 // session is one process's view of a disk. After fuse calls it is dead: calls
-// fail, and what it says Done to stays.
+// fail, and what it settles stays.
 type session struct {
 	*disk
 	// failing, if set, decides whether a write to a queue is refused.
@@ -99,7 +170,9 @@ type session struct {
 	blown  chan struct{}
 }
 
+// open begins a process, after which there is no other.
 func (k *disk) open(fuse int) *session {
+	k.crashed()
 	return &session{disk: k, handed: make(map[int]bool), fuse: fuse, blown: make(chan struct{})}
 }
 
@@ -121,21 +194,27 @@ func (s *session) step() bool {
 	return true
 }
 
-func (s *session) Retry(ctx context.Context, ds []eventlog.Delivery) error {
-	return s.put(ctx, queueRetries, resource.UID{}, ds)
+func (s *session) Retry(ctx context.Context, ts []eventlog.Transfer) error {
+	return s.put(ctx, queueRetries, resource.UID{}, ts)
 }
 
-func (s *session) DeadLetter(ctx context.Context, ds []eventlog.Delivery) error {
-	return s.put(ctx, queueDead, resource.UID{}, ds)
+func (s *session) DeadLetter(ctx context.Context, ts []eventlog.Transfer) error {
+	return s.put(ctx, queueDead, resource.UID{}, ts)
 }
 
-func (s *session) Overflow(ctx context.Context, sub resource.UID, ds []eventlog.Delivery) error {
-	return s.put(ctx, queueBacklog, sub, ds)
+func (s *session) Overflow(ctx context.Context, sub resource.UID, ts []eventlog.Transfer) error {
+	return s.put(ctx, queueBacklog, sub, ts)
 }
 
-func (s *session) put(_ context.Context, queue string, sub resource.UID, ds []eventlog.Delivery) error {
+// put writes, and lets go of the former owners: a crash may come between the two.
+func (s *session) put(_ context.Context, queue string, sub resource.UID, ts []eventlog.Transfer) error {
 	if !s.step() {
 		return errDead
+	}
+	ds := make([]eventlog.Delivery, len(ts))
+	claims := make([]*eventlog.Claim, len(ts))
+	for i := range ts {
+		ds[i], claims[i] = ts[i].Delivery, ts[i].Claim
 	}
 	if s.failing != nil {
 		if err := s.failing(queue, ds); err != nil {
@@ -146,12 +225,13 @@ func (s *session) put(_ context.Context, queue string, sub resource.UID, ds []ev
 	s.writes[queue]++
 	s.mu.Unlock()
 	if queue == queueBacklog {
-		s.add(&record{queue: queue, sub: sub, deliveries: append([]eventlog.Delivery(nil), ds...)})
-		return nil
+		s.add(&record{queue: queue, sub: sub, deliveries: ds})
+	} else {
+		for i := range ds {
+			s.add(&record{queue: queue, deliveries: ds[i : i+1]})
+		}
 	}
-	for _, d := range ds {
-		s.add(&record{queue: queue, deliveries: []eventlog.Delivery{d}})
-	}
+	eventlog.ReleaseAll(claims)
 	return nil
 }
 
@@ -169,26 +249,50 @@ func (s *session) Backlogs(context.Context) ([]resource.UID, error) {
 	return subs, nil
 }
 
-func (s *session) DropBacklog(_ context.Context, sub resource.UID) error {
+func (s *session) DropBacklog(_ context.Context, sub resource.UID, each func(eventlog.Delivery)) error {
 	if !s.step() {
 		return errDead
 	}
+	var gone []eventlog.Delivery
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var kept []*record
-	for _, r := range s.records {
-		if r.queue != queueBacklog || r.sub != sub {
-			kept = append(kept, r)
+	s.records = slices.DeleteFunc(s.records, func(r *record) bool {
+		if r.queue != queueBacklog || r.sub != sub || s.wasHanded(r) {
+			return false
 		}
-	}
-	s.records = kept
+		for _, i := range r.open() {
+			gone = append(gone, r.deliveries[i])
+		}
+		return true
+	})
 	s.tell()
+	s.mu.Unlock()
+	for _, d := range gone {
+		each(d)
+	}
 	return nil
+}
+
+func (s *session) wasHanded(r *record) bool {
+	s.smu.Lock()
+	defer s.smu.Unlock()
+	return s.handed[r.id]
+}
+
+// Done is for the claims of what is handed out.
+func (s *session) Done(refs ...engine.Ref) {
+	if s.step() {
+		s.settle(refs)
+	}
 }
 
 func (s *session) ConsumeEvents(ctx context.Context, handle func(eventlog.EventBatch)) error {
 	return s.consume(ctx, queueEvents, resource.UID{}, func(rs []*record) {
-		handle(eventlog.EventBatch{Entries: rs[0].entries, Done: s.done(rs)})
+		refs := s.refs(rs)
+		es := make([]eventlog.Entry, len(refs))
+		for i, ref := range refs {
+			es[i] = rs[0].entries[ref.Index]
+		}
+		handle(eventlog.NewEventBatch(s, es, refs))
 	})
 }
 
@@ -208,28 +312,25 @@ func (s *session) consumeDeliveries(
 	ctx context.Context, queue string, sub resource.UID, handle func(eventlog.DeliveryBatch),
 ) error {
 	return s.consume(ctx, queue, sub, func(rs []*record) {
-		var ds []eventlog.Delivery
-		for _, r := range rs {
-			ds = append(ds, r.deliveries...)
+		refs := s.refs(rs)
+		ds := make([]eventlog.Delivery, len(refs))
+		for i, ref := range refs {
+			ds[i] = ref.Of.(*record).deliveries[ref.Index]
 		}
-		handle(eventlog.DeliveryBatch{Deliveries: ds, Done: s.done(rs)})
+		handle(eventlog.NewDeliveryBatch(s, ds, refs))
 	})
 }
 
-func (s *session) done(rs []*record) func() {
-	return func() {
-		if !s.step() {
-			return
+// refs names what is open in records.
+func (s *session) refs(rs []*record) (refs []engine.Ref) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range rs {
+		for _, i := range r.open() {
+			refs = append(refs, engine.Ref{Of: r, Index: i})
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		gone := make(map[*record]bool, len(rs))
-		for _, r := range rs {
-			gone[r] = true
-		}
-		s.records = slices.DeleteFunc(s.records, func(r *record) bool { return gone[r] })
-		s.tell()
 	}
+	return refs
 }
 
 // consume hands out records in order: one at a time, or all that are due.
@@ -245,10 +346,7 @@ func (s *session) consume(ctx context.Context, queue string, sub resource.UID, h
 				continue
 			}
 			left = true
-			s.smu.Lock()
-			handed := s.handed[r.id]
-			s.smu.Unlock()
-			if handed {
+			if s.wasHanded(r) {
 				continue
 			}
 			if queue == queueRetries || queue == queueDead {

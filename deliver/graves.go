@@ -3,6 +3,8 @@ package deliver
 import (
 	"sync"
 	"time"
+
+	"github.com/intertie/intertie/eventlog"
 )
 
 const (
@@ -30,7 +32,7 @@ type graves struct {
 	full chan struct{}
 	// mu protects the fields below.
 	mu      sync.Mutex
-	waiting []parcel
+	waiting []eventlog.Transfer
 	bytes   int
 	digging bool
 	// began is when the blob under way was begun; zero when there is none.
@@ -55,8 +57,8 @@ func (g *graves) admits(buried int64, now time.Time) bool {
 }
 
 // bury takes over a due dead letter, unless it has to come back later.
-func (l *lane) bury(p parcel, now time.Time) bool {
-	size := len(p.delivery.Event.JSON) + itemOverhead
+func (l *lane) bury(p eventlog.Transfer, now time.Time) bool {
+	size := len(p.Delivery.Event.JSON) + itemOverhead
 	g := &l.graves
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,16 +105,16 @@ func (l *lane) dig() {
 
 // take returns the dead letters of the next blob; none means that the digging
 // ended.
-func (g *graves) take(now time.Time) (batch []parcel, size int) {
+func (g *graves) take(now time.Time) (batch []eventlog.Transfer, size int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := 0
 	for n < len(g.waiting) && n < blobItems && (n == 0 || size < blobBytes) {
-		size += len(g.waiting[n].delivery.Event.JSON) + itemOverhead
+		size += len(g.waiting[n].Delivery.Event.JSON) + itemOverhead
 		n++
 	}
 	batch = g.waiting[:n:n]
-	g.waiting = append([]parcel(nil), g.waiting[n:]...)
+	g.waiting = append([]eventlog.Transfer(nil), g.waiting[n:]...)
 	g.bytes -= size
 	g.digging = n > 0
 	g.began = time.Time{}

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/destination"
+	"github.com/intertie/intertie/eventlog"
 )
 
 func TestWhatMayWaitForAStore(t *testing.T) {
 	now := time.Unix(1000, 0)
-	blobful := make([]parcel, 2*blobItems)
+	blobful := make([]eventlog.Transfer, 2*blobItems)
 	for _, row := range []struct {
 		name   string
 		graves *graves

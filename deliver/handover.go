@@ -22,33 +22,27 @@ const (
 	lastPause  = 5 * time.Second
 )
 
-// handover writes deliveries to their next owner and then lets go of their
-// holds. What waits while a write is under way becomes the next write.
+// handover writes deliveries to their next owner, and settles their former ones by
+// the same write. What waits while a write is under way becomes the next write.
 //
 // What waits here is still held, so Memory and the backlog windows bound it;
 // readers that neither of them bounds use room.
 type handover struct {
 	name   string
-	write  func(context.Context, []eventlog.Delivery) error
+	write  func(context.Context, []eventlog.Transfer) error
 	logger *slog.Logger
 	wake   chan struct{}
 
 	// mu protects the fields below.
 	mu      sync.Mutex
-	waiting []parcel
+	waiting []eventlog.Transfer
 	closed  bool
 	// drained is closed and replaced whenever something was written.
 	drained chan struct{}
 }
 
-// parcel is one delivery with the hold that its present owner has.
-type parcel struct {
-	delivery eventlog.Delivery
-	hold     *hold
-}
-
 func newHandover(
-	name string, logger *slog.Logger, write func(context.Context, []eventlog.Delivery) error,
+	name string, logger *slog.Logger, write func(context.Context, []eventlog.Transfer) error,
 ) *handover {
 	return &handover{
 		name: name, write: write, logger: logger,
@@ -56,10 +50,10 @@ func newHandover(
 	}
 }
 
-// put takes over d and h and does not wait.
-func (h *handover) put(d eventlog.Delivery, held *hold) {
+// put takes over a delivery and its claim, and does not wait.
+func (h *handover) put(d eventlog.Delivery, c *eventlog.Claim) {
 	h.mu.Lock()
-	h.waiting = append(h.waiting, parcel{d, held})
+	h.waiting = append(h.waiting, eventlog.Transfer{Delivery: d, Claim: c})
 	h.mu.Unlock()
 	h.signal()
 }
@@ -98,13 +92,12 @@ func (h *handover) signal() {
 }
 
 // run writes until closed and empty, or until ctx ends; what is not written
-// then keeps its hold and thereby its present owner.
+// then keeps its claim and thereby its present owner.
 //
 // A write that fails is split and moved to the end, so that a delivery which
 // the log never takes cannot keep the others from being written.
 func (h *handover) run(ctx context.Context) {
 	limit, failures := handoverItems, 0
-	deliveries := make([]eventlog.Delivery, 0, handoverItems)
 	for {
 		batch, closed := h.take(limit)
 		if len(batch) == 0 {
@@ -118,18 +111,10 @@ func (h *handover) run(ctx context.Context) {
 				return
 			}
 		}
-		deliveries = deliveries[:0]
-		for i := range batch {
-			deliveries = append(deliveries, batch[i].delivery)
-		}
-		err := h.write(ctx, deliveries)
-		clear(deliveries)
+		err := h.write(ctx, batch)
 		if err == nil {
 			limit, failures = min(2*limit, handoverItems), 0
 			h.written()
-			for i := range batch {
-				batch[i].hold.release()
-			}
 			clear(batch)
 			continue
 		}
@@ -150,12 +135,12 @@ func (h *handover) run(ctx context.Context) {
 
 // take returns what the next write holds. The caller clears it when it is done:
 // it is a part of what else waits, which one failing endpoint can make long.
-func (h *handover) take(limit int) (batch []parcel, closed bool) {
+func (h *handover) take(limit int) (batch []eventlog.Transfer, closed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(h.waiting) && n < limit {
-		bytes += len(h.waiting[n].delivery.Event.JSON)
+		bytes += len(h.waiting[n].Delivery.Event.JSON)
 		if n > 0 && bytes > handoverBytes {
 			break
 		}
@@ -168,7 +153,7 @@ func (h *handover) take(limit int) (batch []parcel, closed bool) {
 	return batch, h.closed
 }
 
-func (h *handover) again(batch []parcel) {
+func (h *handover) again(batch []eventlog.Transfer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.waiting = append(h.waiting, batch...)

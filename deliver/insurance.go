@@ -9,13 +9,13 @@ import "github.com/intertie/intertie/eventlog"
 // released as soon as it is read back; when the process ends before, the copy
 // is what is delivered again.
 //
-// The lane's mu protects the fields, but for the hold, which is the item's.
+// The lane's mu protects the fields, but for the claim, which is the item's.
 type insurance struct {
-	hold    hold
+	claim   *eventlog.Claim
 	settled bool
-	// copy is the hold of the copy when it was read back before the item was
+	// copy is the claim of the copy when it was read back before the item was
 	// settled.
-	copy *hold
+	copy *eventlog.Claim
 }
 
 // insure lets go of what an attempt under way holds. mu is held, the lane is
@@ -36,10 +36,9 @@ func (l *lane) insure(w *worker) {
 		policies, copies = policies[1:], copies[1:]
 		*d = it.delivery(l.uid)
 		b.insured[d.ID] = in
-		l.overflow(returningItem(d, it.hold, it.from, w.since))
-		in.hold.done = func() { l.settle(in) }
-		in.hold.items.Store(1)
-		it.hold, it.from = &in.hold, fromBacklog
+		l.overflow(returningItem(d, it.claim, it.from, w.since))
+		in.claim = eventlog.NewClaim(1, func() { l.settle(in) })
+		it.claim, it.from = in.claim, fromBacklog
 	}
 	w.loose = 0
 }
@@ -52,25 +51,25 @@ func (l *lane) settle(in *insurance) {
 	h := in.copy
 	in.copy = nil
 	l.mu.Unlock()
-	h.release()
+	h.Release()
 }
 
 // claimed reports whether it is the copy of an insured item, and if so takes
-// it. The caller then releases the hold that it gets, once mu is not held any
+// it. The caller then releases the claim that it gets, once mu is not held any
 // more; there is none while the attempt is still under way. mu is held.
 //
 // Should the same event be insured twice (a batch handed out again), one of its
 // copies finds no insurance and is delivered once more.
-func (l *lane) claimed(it item) (*hold, bool) {
+func (l *lane) claimed(it item) (*eventlog.Claim, bool) {
 	in := l.backlog.insured[it.entry.ID]
 	if in == nil {
 		return nil, false
 	}
 	delete(l.backlog.insured, it.entry.ID)
 	if in.settled {
-		return it.hold, true
+		return it.claim, true
 	}
-	in.copy = it.hold
+	in.copy = it.claim
 	return nil, true
 }
 
@@ -79,4 +78,15 @@ func (l *lane) claimed(it item) (*hold, bool) {
 func (l *lane) underWay(it item) bool {
 	in := l.backlog.insured[it.entry.ID]
 	return in != nil && !in.settled
+}
+
+// insures reports whether an item has, or had, a copy in the backlog. A nil lane has
+// none.
+func (l *lane) insures(id [16]byte) bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.backlog.insured[id] != nil
 }

@@ -17,16 +17,12 @@ func (d *Dispatcher) events(ctx context.Context) func(eventlog.EventBatch) {
 		if d.memory.acquire(ctx, bytes) != nil {
 			return // stopping; the batch is handed out again
 		}
-		h := newHold(1, func() { // 1: this loop
-			d.memory.release(bytes)
-			b.Done()
-		})
+		b.Finally(func() { d.memory.release(bytes) })
 		now := d.now()
 		for i := range b.Entries {
-			r.route(&b.Entries[i], h, now)
+			r.route(&b.Entries[i], &b.Claims[i], now)
 		}
 		r.gathering.end(now)
-		h.release()
 	}
 }
 
@@ -38,23 +34,19 @@ func (d *Dispatcher) dueRetries(ctx context.Context) func(eventlog.DeliveryBatch
 		if d.memory.acquire(ctx, bytes) != nil {
 			return
 		}
-		h := newHold(len(b.Deliveries)+1, func() {
-			d.memory.release(bytes)
-			b.Done()
-		})
+		b.Finally(func() { d.memory.release(bytes) })
 		now := d.now()
 		for i := range b.Deliveries {
 			dl := &b.Deliveries[i]
 			if l := d.lane(dl.Subscription); l != nil {
-				it := returningItem(dl, h, fromRetries, now)
+				it := returningItem(dl, &b.Claims[i], fromRetries, now)
 				together.offer(l, &it, now)
 				continue
 			}
 			d.drop(nil, *dl, reasonSubscriptionDeleted)
-			h.release()
+			b.Claims[i].Release()
 		}
 		together.end(now)
-		h.release()
 	}
 }
 

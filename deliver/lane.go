@@ -77,7 +77,7 @@ func (l *lane) configure(sub *Subscription) {
 // may be offered to others.
 func (l *lane) offer(it *item, now time.Time) (gathered bool) {
 	if it.from == fromRetries && l.tookLate(it.entry.ID) {
-		l.deliveredLate(it.hold)
+		l.deliveredLate(it.claim)
 		return false
 	}
 	l.mu.Lock()
@@ -85,7 +85,7 @@ func (l *lane) offer(it *item, now time.Time) (gathered bool) {
 	case l.closed:
 		l.mu.Unlock()
 		l.d.drop(l, it.delivery(l.uid), reasonSubscriptionDeleted)
-		it.hold.release()
+		it.claim.Release()
 	case it.from == fromEvents && l.backlog.exists, l.circuit.state(now) != Open && !l.hasRoom(it.size):
 		l.overflow(*it)
 		l.mu.Unlock()
@@ -168,7 +168,7 @@ func (l *lane) putBack(its []item, now time.Time) {
 		switch {
 		case closed:
 			l.d.drop(l, its[i].delivery(l.uid), reasonSubscriptionDeleted)
-			its[i].hold.release()
+			its[i].claim.Release()
 		case open:
 			l.postpone(its[i], until, now)
 		}
@@ -197,9 +197,17 @@ func (l *lane) close() {
 	}
 	l.mu.Unlock()
 	for i := range waiting {
-		l.d.drop(l, waiting[i].delivery(l.uid), reasonSubscriptionDeleted)
-		waiting[i].hold.release()
+		l.abandon(&waiting[i])
 	}
+}
+
+// abandon drops an item of a closed lane. If it is the copy of one whose attempt is
+// under way, that one tells what becomes of it.
+func (l *lane) abandon(it *item) {
+	if !l.insures(it.entry.ID) {
+		l.d.drop(l, it.delivery(l.uid), reasonSubscriptionDeleted)
+	}
+	it.claim.Release()
 }
 
 func (l *lane) isClosed() bool {

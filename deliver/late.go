@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -92,9 +93,9 @@ func (l *lane) tookLate(id [16]byte) bool {
 }
 
 // deliveredLate finishes an event that its endpoint took late.
-func (l *lane) deliveredLate(h *hold) {
+func (l *lane) deliveredLate(h *eventlog.Claim) {
 	l.metrics.delivered(1)
-	h.release()
+	h.Release()
 }
 
 // answer is how a target tells of an answer that comes late. It belongs to one

@@ -109,6 +109,7 @@ type plan struct {
 	fuse              int
 	healthy           float64
 	groups, dead      bool
+	forgets           bool // the log settles records, not events
 	ttl               time.Duration
 	attempts, refuses int
 }
@@ -130,6 +131,7 @@ func drawPlan(t *rapid.T) plan {
 		healthy:  rapid.SampledFrom([]float64{0, 0.1, 0.5, 0.9, 1}).Draw(t, "healthy"),
 		groups:   rapid.Bool().Draw(t, "groups"),
 		dead:     rapid.Bool().Draw(t, "dead"),
+		forgets:  rapid.Bool().Draw(t, "forgets"),
 		ttl:      rapid.SampledFrom([]time.Duration{time.Minute, 30 * time.Minute, 24 * time.Hour}).Draw(t, "ttl"),
 		attempts: rapid.SampledFrom([]int{1, 3, 30}).Draw(t, "attempts"),
 		refuses:  rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "refuses"),
@@ -184,16 +186,10 @@ func (x *trial) subs(t *testing.T, b Batch) []*Subscription {
 func (x *trial) open(t *testing.T) (lost []string) {
 	t.Helper()
 	known := make(map[string]bool)
-	x.disk.mu.Lock()
-	for _, r := range x.disk.records {
-		for _, e := range r.entries {
-			known[e.Event.ID] = true
-		}
-		for _, d := range r.deliveries {
-			known[d.Event.ID] = true
-		}
-	}
-	x.disk.mu.Unlock()
+	x.disk.owned(
+		func(e *eventlog.Entry) { known[e.Event.ID] = true },
+		func(d *eventlog.Delivery) { known[d.Event.ID] = true },
+	)
 	x.mu.Lock()
 	for id := range x.got {
 		known[id] = true
@@ -218,6 +214,7 @@ func (p plan) run(t *testing.T) (problems []string) {
 		plan: p, disk: newDisk(), dropped: new(lockedBuffer),
 		fate: &fate{rand: rand.New(rand.NewPCG(p.seed, 1)), got: make(map[string]int), healthy: p.healthy},
 	}
+	x.disk.forgets = p.forgets
 	x.store = &blobs{refuse: x.put}
 	check := func(when string) {
 		if lost := x.open(t); len(lost) > 0 {

@@ -24,7 +24,7 @@ type item struct {
 	entry *eventlog.Entry
 	// prior is the record of what happened before; nil on the first try.
 	prior *eventlog.Delivery
-	hold  *hold
+	claim *eventlog.Claim
 	// queued is when the item was read from the log.
 	queued time.Time
 	size   int
@@ -34,13 +34,13 @@ type item struct {
 	group *group
 }
 
-func freshItem(e *eventlog.Entry, h *hold, now time.Time) item {
-	return item{entry: e, hold: h, queued: now, size: len(e.Event.JSON) + itemOverhead, from: fromEvents}
+func freshItem(e *eventlog.Entry, c *eventlog.Claim, now time.Time) item {
+	return item{entry: e, claim: c, queued: now, size: len(e.Event.JSON) + itemOverhead, from: fromEvents}
 }
 
-func returningItem(d *eventlog.Delivery, h *hold, from source, now time.Time) item {
+func returningItem(d *eventlog.Delivery, c *eventlog.Claim, from source, now time.Time) item {
 	return item{
-		entry: &d.Entry, prior: d, hold: h, queued: now, size: len(d.Event.JSON) + itemOverhead, from: from,
+		entry: &d.Entry, prior: d, claim: c, queued: now, size: len(d.Event.JSON) + itemOverhead, from: from,
 	}
 }
 

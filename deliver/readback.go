@@ -59,7 +59,7 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 			l.mu.Unlock()
 			return false
 		}
-		var settled []*hold
+		var settled []*eventlog.Claim
 		if l.circuit.state(now) != Open {
 			moved := 0
 			for moved < len(b.unwritten) && l.hasRoom(b.unwritten[moved].size) {
@@ -84,7 +84,7 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 		}
 		l.mu.Unlock()
 		for _, h := range settled {
-			h.release()
+			h.Release()
 		}
 		if drained {
 			return true
@@ -99,10 +99,9 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 // has no room, which holds up nobody else.
 func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
 	return func(batch eventlog.DeliveryBatch) {
-		h := newHold(len(batch.Deliveries)+1, batch.Done)
 		now := l.d.now()
 		for i := range batch.Deliveries {
-			it := returningItem(&batch.Deliveries[i], h, fromBacklog, now)
+			it := returningItem(&batch.Deliveries[i], &batch.Claims[i], fromBacklog, now)
 			if l.readmit(ctx, it) {
 				continue
 			}
@@ -110,10 +109,9 @@ func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
 				return // stopping; the batch stays in the backlog
 			}
 			l.d.drop(l, batch.Deliveries[i], reasonSubscriptionDeleted)
-			h.release()
+			batch.Claims[i].Release()
 		}
 		l.begin()
-		h.release()
 	}
 }
 
@@ -132,7 +130,7 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 		case claimed:
 			l.backlog.readBack()
 			l.mu.Unlock()
-			copied.release()
+			copied.Release()
 			return true
 		case l.closed:
 			l.mu.Unlock()

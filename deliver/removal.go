@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -19,8 +20,9 @@ type removals struct {
 
 type removal struct {
 	sub resource.UID
-	// tasks still write or read the backlog; nil if there are none.
-	tasks *sync.WaitGroup
+	// lane is the one that was closed, whose tasks may still write or read the backlog;
+	// nil for a subscription that is not known.
+	lane *lane
 }
 
 func newRemovals() *removals { return &removals{wake: make(chan struct{}, 1)} }
@@ -32,7 +34,7 @@ func (r *removals) add(gone ...*lane) {
 		needed := l.backlog.exists
 		l.mu.Unlock()
 		if needed {
-			r.put(removal{sub: l.uid, tasks: &l.tasks})
+			r.put(removal{sub: l.uid, lane: l})
 		}
 	}
 }
@@ -71,14 +73,21 @@ func (d *Dispatcher) dropBacklogs(ctx context.Context) error {
 		}
 		failed := false
 		for _, one := range todo {
-			if one.tasks != nil {
-				one.tasks.Wait() // their context ended when the lane was closed
+			if one.lane != nil {
+				one.lane.tasks.Wait() // their context ended when the lane was closed
 			}
-			err := d.log.DropBacklog(ctx, one.sub)
+			dropped := 0
+			err := d.log.DropBacklog(ctx, one.sub, func(dl eventlog.Delivery) {
+				if one.lane.insures(dl.ID) {
+					return // the attempt under way tells what becomes of it
+				}
+				dropped++
+				d.drop(one.lane, dl, reasonSubscriptionDeleted)
+			})
 			switch {
 			case err == nil:
 				d.logger.Info("backlog dropped", slog.String("reason", string(reasonSubscriptionDeleted)),
-					slog.String("subscription", one.sub.String()))
+					slog.String("subscription", one.sub.String()), slog.Int("events", dropped))
 			case ctx.Err() != nil:
 				return nil //nolint:nilerr // a stop is no error; the next start finds the backlog
 			default:

@@ -132,15 +132,17 @@ type router struct {
 }
 
 // route gives each matching lane an item of its own: those of the topic and
-// those of the domain around it. All of them point to the one event.
-func (r *router) route(e *eventlog.Entry, h *hold, now time.Time) {
+// those of the domain around it. All of them point to the one event,
+// and each has a share of its claim.
+func (r *router) route(e *eventlog.Entry, c *eventlog.Claim, now time.Time) {
 	t := r.match(e)
 	if len(r.matched) == 0 {
 		r.unmatched(t, e)
+		c.Release()
 		return
 	}
-	h.add(len(r.matched))
-	it := freshItem(e, h, now)
+	c.Add(len(r.matched) - 1)
+	it := freshItem(e, c, now)
 	for _, l := range r.matched {
 		l.metrics.matched()
 		r.gathering.offer(l, &it, now)

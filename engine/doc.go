@@ -1,36 +1,26 @@
-// Package engine opens the one place where everything durable lives: NATS
-// JetStream, either embedded in this process without a listening socket or
-// reached at an external cluster. The rest of the program cannot tell which.
+// Package engine is the contract of the place where everything durable lives.
 //
-// An embedded engine syncs every write before it acknowledges it, so what
-// JetStream acknowledges survives kill -9 and a power cut. An external
-// cluster acknowledges what a quorum has stored.
+// Two implementations keep it: engine/local on one machine, with one copy of the
+// data, and engine/cluster on several, over a NATS JetStream cluster. Package
+// enginetest holds the suite that both must pass.
 //
-// The engine also owns the data folder: one process at a time (an advisory
-// lock that the kernel releases when the process dies, however it dies) and a
-// format number, so that an older program never touches a newer folder.
+// # Who owns an event when
 //
-// # A full disk
+// An accepted event always has an owner: its record, or the deliveries made of
+// it. What is handed out comes with a [Ref], and stays where it was until that is
+// settled: by [Engine.Done] when nothing is owed any more, or by [Engine.Move],
+// which writes the next owner first. So a crash at any moment hands a thing out
+// again and never loses it.
 //
-// [Space] admits what is to be written, and refuses it before the disk is full:
+//	Append ─▶ Events ──┬─▶ Done
+//	                   └─▶ Move ─▶ Waiting, DeadLetters ─▶ Due ─────┬─▶ Done
+//	                            ─▶ Spilled ─▶ ReadSpilled ──────────┴─▶ Move
 //
-//	free bytes     what is taken
-//	≥ reserve      everything
-//	≥ reserve/2    what the program moves: retries, backlogs, dead letters
-//	≥ reserve/4    cutting off what is done, which frees more than it writes
-//	below          nothing
+// What may repeat: what was handed out and not settled, after a crash; and what
+// was settled in the last moments before it. Nothing else does.
 //
-// Each mark is left behind when a quarter more than it is free. Whoever writes
-// asks Space, says when it is written, and repeats what was refused, later.
+// # Bytes
 //
-// Another program can fill the disk all the same. A stream whose write fails is of
-// no use to nats-server any more, even when there is space again; so a supervisor
-// replaces the server when there is, under the same connection (supervisor.go).
-// Consumers and acknowledgements that were under way go on by themselves; a write
-// that was under way is not answered, which [Space.Failed] tells its caller.
-//
-// The storage of an external NATS is not watched: it answers when it has no room.
-//
-// The package must not know what is stored: no stream, bucket or subject is named
-// here.
+// An engine does not know what it keeps: records, heads and bodies are bytes,
+// written and read by packages eventlog and store.
 package engine

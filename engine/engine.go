@@ -2,257 +2,201 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/intertie/intertie/resource"
 )
 
-// MinPayload is the largest message that the rest of the program may send, and
-// so the least max_payload that an external server must have.
-const MinPayload = 4 << 20
+// Engine keeps events, deliveries and resources. Its methods are safe for
+// concurrent use, but each reading method (Events, Due of one queue, ReadSpilled
+// of one subscription) may run once at a time, and its handler is called from
+// one goroutine at a time.
+//
+// Readers block until their context ends, whose error they return, or the engine
+// is closed ([ErrClosed]) or has failed. What they hand out is valid until the
+// handler returns, unless said otherwise.
+type Engine interface {
+	Log
+	Deliveries
+	Resources
 
+	// Room returns why nothing from outside is taken at present (it wraps
+	// [ErrNoSpace]), or nil.
+	Room() error
+	// Counts returns how much is kept. It costs nothing.
+	Counts() Counts
+	// Failed is closed when the engine has found that it cannot keep its promises
+	// any more: the process must end. Err then says why.
+	Failed() <-chan struct{}
+	Err() error
+	// Close lets what is under way finish and closes the engine. What is handed
+	// out and not settled is handed out again by the next one. End the readers
+	// first. Further calls do nothing.
+	Close() error
+}
+
+// Log holds accepted events, in records of many.
+type Log interface {
+	// Append makes a record of count events durable, all or nothing, and returns
+	// when it is: nil means synced to disk, or stored by a quorum. It keeps nothing
+	// of data.
+	//
+	// When ctx ends first its error is returned, and the record may or may not
+	// become durable; the same holds for errors that wrap [ErrUnconfirmed]. After
+	// any other error nothing was written: [ErrNoSpace], at once when the disk is
+	// close to full; [ErrTooLarge] beyond [MaxRecord]; [ErrClosed].
+	Append(ctx context.Context, data []byte, count int) error
+
+	// Events hands out the records in the order they became durable: first those of
+	// former processes that are not settled, whole or in part, then each new one,
+	// once. With 8,192 records out it stands still until one is settled.
+	Events(ctx context.Context, handle func(Record)) error
+}
+
+// MaxRecord is the most bytes of one record or of one delivery.
+const MaxRecord = 4<<20 - 64<<10
+
+// Record is what one Append wrote.
+type Record struct {
+	Data  []byte
+	Count int
+	// Settled says of each event whether it was settled by a former process; nil
+	// means that none was. An engine may forget it after a crash.
+	Settled []bool
+	// Of makes a Ref of each event: Ref{Of, i}.
+	Of Owner
+}
+
+// Ref names one thing that was handed out. The zero Ref names nothing.
+type Ref struct {
+	Of    Owner
+	Index int
+}
+
+// Owner is known to the engine that made it.
+type Owner any
+
+// Queue is where a delivery is kept.
+type Queue uint8
+
+// The queues of deliveries.
 const (
-	requestTimeout = 10 * time.Second // one JetStream API request
-	startTimeout   = 60 * time.Second // recovery of a large folder after a crash
-	drainTimeout   = 10 * time.Second
+	// Waiting deliveries are handed out when they are due, the earliest first.
+	Waiting Queue = iota
+	// DeadLetters likewise; they are what was given up, until it is written away.
+	DeadLetters
+	// Spilled deliveries found no room in memory. Each subscription has its own,
+	// handed out in order and as fast as they are settled.
+	Spilled
+
+	Queues = iota
 )
 
-// Options says where everything durable lives.
-type Options struct {
-	// Dir is the data folder. The embedded server keeps its files in it; with
-	// an external server it is only locked and checked, and may be empty to do
-	// neither.
-	Dir string
-	// URL of an external NATS server or cluster (a comma-separated list);
-	// empty embeds the server in this process.
-	URL string
-	// Replicas of every stream and bucket; 0 means 1. More than 1 needs an
-	// external cluster.
-	Replicas int
-	// Logger receives what the server and the connection have to say; nil
-	// discards it.
-	Logger *slog.Logger
-	// Registerer takes the metrics of an embedded server's disk; nil keeps none.
-	Registerer prometheus.Registerer
-
-	// Reserve is how many bytes of the data folder's file system are kept free:
-	// see [Space]. 0 means an eighth of it, at least 16 MiB and at most 256 MiB.
-	// More than half of it is taken as half.
-	Reserve int64
-	// CheckSpaceEvery is how often the free space is measured; 0 means 500 ms.
-	CheckSpaceEvery time.Duration
-
-	// For tests.
-	disk     func(dir string) (free, total int64, err error) // diskSpace
-	patience patience                                        // defaultPatience
+// Delivery is one event that is owed to one subscription.
+type Delivery struct {
+	Queue        Queue
+	Subscription resource.UID
+	// Due is when to hand it out; unused in Spilled.
+	Due time.Time
+	// Head is small and changes from attempt to attempt, Body is the event and
+	// stays the same: with From of a delivery it must be what that one had.
+	Head, Body []byte
+	// From is what owned it before, and is settled by the same write; zero if
+	// that has other owners to wait for.
+	From Ref
 }
 
-// Validate reports the first option that cannot work.
-func (o Options) Validate() error {
-	switch {
-	case o.URL == "" && o.Dir == "":
-		return errors.New("engine: a data folder is needed when no NATS URL is given")
-	case o.Replicas < 0 || o.Replicas > 5:
-		return fmt.Errorf("engine: %d replicas: JetStream allows 1 to 5", o.Replicas)
-	case o.URL == "" && o.Replicas > 1:
-		return fmt.Errorf("engine: %d replicas need an external NATS cluster (--nats)", o.Replicas)
-	case o.Reserve < 0 || o.CheckSpaceEvery < 0:
-		return fmt.Errorf("engine: a reserve of %d bytes, checked every %v: neither can be negative", o.Reserve, o.CheckSpaceEvery)
-	}
-	return nil
+// Pending is a delivery that was handed out. Head and Body may be kept.
+type Pending struct {
+	Delivery
+	Ref Ref
 }
 
-func (o Options) withDefaults() Options {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.CheckSpaceEvery == 0 {
-		o.CheckSpaceEvery = 500 * time.Millisecond
-	}
-	if o.disk == nil {
-		o.disk = diskSpace
-	}
-	if o.patience == (patience{}) {
-		o.patience = defaultPatience()
-	}
-	return o
+// Deliveries holds what is owed and cannot be delivered now.
+type Deliveries interface {
+	// Move makes deliveries durable, each in its queue, settles what they are From,
+	// and returns when both are: where the engine can, as one write. It keeps
+	// nothing of the slices.
+	//
+	// After an error what they are From is still owned, and some of them may be
+	// kept as well, to be handed out beside it. [ErrNoSpace] comes when the disk
+	// has no room even for what is moved: repeat it later.
+	Move(ctx context.Context, ds []Delivery) error
+
+	// Done settles what needs no other owner. It does not wait; a crash in the next
+	// moments hands it out again. Refs of the same thing after the first are of no
+	// effect, as are all after Close.
+	Done(refs ...Ref)
+
+	// Due hands out the deliveries of Waiting or DeadLetters whose time has come:
+	// never before, and late by no more than the work in front of them takes. Those
+	// that are due at the same time may come in one call. A clock that was set is
+	// looked at within seconds; what is due further ahead than [MaxWait] was written
+	// under another clock and is handed out.
+	Due(ctx context.Context, q Queue, handle func([]Pending)) error
+
+	// ReadSpilled hands out what a subscription has spilled, in order; about 8 MiB
+	// of it may be out. It returns nil when nothing is left: all is settled, and no
+	// Move to it is under way. What is moved there meanwhile it hands out too. Its
+	// handler may block for as long as it likes.
+	ReadSpilled(ctx context.Context, sub resource.UID, handle func([]Pending)) error
+
+	// SpilledBy returns the subscriptions that have spilled something, in no order.
+	SpilledBy(ctx context.Context) ([]resource.UID, error)
+
+	// DropSpilled deletes what a subscription has spilled, and calls each once with
+	// every delivery that it deletes. What is handed out already stays with whoever
+	// has it, and is not deleted here. A Move that runs meanwhile may leave
+	// something behind. After an error each may have been called for some, which
+	// are gone.
+	DropSpilled(ctx context.Context, sub resource.UID, each func(Pending)) error
 }
 
-// Engine is an open JetStream. Its methods are safe for concurrent use.
-type Engine struct {
-	folder   *folder     // nil without a data folder
-	embedded *supervisor // nil with an external server
-	space    *Space
-	metrics  *metrics
-	conn     *nats.Conn
-	js       jetstream.JetStream
-	replicas int
-	closed   chan struct{} // closed when conn is
+// MaxWait is longer than anything waits: Event Grid keeps an event for a day.
+const MaxWait = 26 * time.Hour
 
-	stopWatch context.CancelFunc
-	watching  sync.WaitGroup
+// Resources holds values by key, changed in transactions.
+type Resources interface {
+	// Commit makes writes durable as one unit, all or nothing also across a crash,
+	// if the newest transaction is the one at position: otherwise it returns
+	// [ErrConflict] and writes nothing. It returns the new position, which every
+	// Follow will reach.
+	//
+	// [ErrTooLarge], [ErrNoSpace] and ErrConflict mean that nothing was written. After
+	// another error the transaction is there as a whole or not at all: which one,
+	// Follow tells before the next Commit succeeds.
+	Commit(ctx context.Context, position uint64, writes []Write) (uint64, error)
 
-	closing  sync.Once
-	closeErr error
+	// Follow calls apply with everything there is (Snapshot), and then with each
+	// transaction, in order, as a whole, from one goroutine at a time. When it
+	// loses its place it begins again with a Snapshot. It returns when ctx ends,
+	// when apply returns an error, which is then its own, or when the engine fails.
+	// A Commit of the same engine returns after apply has seen it, or soon before.
+	Follow(ctx context.Context, apply func(Transaction) error) error
+
+	// Fresh reports that nothing was ever committed: this is the first start.
+	Fresh(ctx context.Context) (bool, error)
 }
 
-// Open starts the embedded server, or connects to an external one. It returns
-// when JetStream answers. Every error is one line that says what to do about
-// it; a folder of a newer format, or one in use by another process, is left
-// exactly as it was. [ErrInUse] and [ErrNewerFormat] can be told apart.
-func Open(ctx context.Context, o Options) (_ *Engine, err error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	o = o.withDefaults()
-	e := &Engine{
-		replicas: max(o.Replicas, 1), closed: make(chan struct{}), stopWatch: func() {},
-		space: &Space{outside: true, failed: make(chan struct{})},
-	}
-	defer func() {
-		if err != nil {
-			_ = e.Close() // err already says what went wrong first
-		}
-	}()
-	if o.Dir != "" {
-		if e.folder, err = openFolder(o.Dir); err != nil {
-			return nil, err
-		}
-	}
-	target := o.URL
-	connect := e.connectOptions(o.Logger)
-	if o.URL == "" {
-		target = "embedded NATS"
-		e.embedded = newSupervisor(o)
-		e.space = e.embedded.space
-		if err = e.embedded.start(ctx); err != nil {
-			return nil, err
-		}
-		// Nothing is asked of a network while there is no server.
-		connect = append(connect, nats.InProcessServer(e.embedded),
-			nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
-	}
-	if e.conn, err = nats.Connect(o.URL, connect...); err != nil {
-		return nil, fmt.Errorf("cannot reach NATS at %s: %w", redact(target), err)
-	}
-	if got := e.conn.MaxPayload(); got < MinPayload {
-		return nil, fmt.Errorf("NATS at %s allows messages of %d bytes, %d are needed: set max_payload: 8MB in its configuration",
-			redact(target), got, MinPayload)
-	}
-	if e.js, err = jetstream.New(e.conn, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
-		return nil, fmt.Errorf("use JetStream at %s: %w", redact(target), err)
-	}
-	if _, err = e.js.AccountInfo(ctx); err != nil {
-		return nil, fmt.Errorf("JetStream does not answer at %s (is it enabled there?): %w", redact(target), err)
-	}
-	if e.embedded != nil {
-		if e.metrics, err = register(o.Registerer, e.space); err != nil {
-			return nil, err
-		}
-		e.supervise()
-	}
-	return e, nil
+// Transaction is what one Commit wrote, or everything there is.
+type Transaction struct {
+	// Position is up to where a reader has now seen everything. The first is above 0.
+	Position uint64
+	Snapshot bool
+	Writes   []Write
 }
 
-// supervise starts what looks after the embedded server.
-func (e *Engine) supervise() {
-	e.embedded.answers = e.answers
-	ctx, stop := context.WithCancel(context.Background())
-	e.stopWatch = stop
-	e.watching.Go(func() { e.embedded.run(ctx) })
+// Write is the new value of a key.
+type Write struct {
+	Key   string
+	Value []byte // nil: deleted
+	// Revision is set by the engine: it grows with each write of a key.
+	Revision uint64
 }
 
-// answers waits until JetStream answers after the server was replaced. What was
-// asked while the connection had not noticed yet is lost, so it asks again.
-func (e *Engine) answers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	for patience := 50 * time.Millisecond; ; patience = min(2*patience, 2*time.Second) {
-		ask, stop := context.WithTimeout(ctx, patience)
-		_, err := e.js.AccountInfo(ask)
-		stop()
-		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
-			return err
-		}
-		pause := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return err
-		}
-	}
-}
-
-// JetStream returns the JetStream of this engine; valid until Close.
-func (e *Engine) JetStream() jetstream.JetStream { return e.js }
-
-// Conn returns the connection under [Engine.JetStream]; valid until Close.
-func (e *Engine) Conn() *nats.Conn { return e.conn }
-
-// Replicas says how many copies every stream and bucket must have, at least 1.
-func (e *Engine) Replicas() int { return e.replicas }
-
-// Space admits what is to be written; never nil. With an external server it
-// refuses nothing: that server answers when it has no room.
-func (e *Engine) Space() *Space { return e.space }
-
-// Room returns why nothing new can be stored at present, or nil. The error wraps
-// [ErrNoSpace] and says how much is free.
-func (e *Engine) Room() error { return e.space.Room() }
-
-// Close lets everything that is under way on the connection finish, shuts the
-// embedded server down, waits for it and releases the data folder. Further
-// calls do nothing and return the result of the first.
-func (e *Engine) Close() error {
-	e.closing.Do(func() { e.closeErr = e.close() })
-	return e.closeErr
-}
-
-func (e *Engine) close() error {
-	var errs []error
-	e.stopWatch()
-	e.watching.Wait()
-	e.metrics.unregister()
-	if e.conn != nil {
-		if err := e.conn.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			e.conn.Close()
-			if !errors.Is(err, nats.ErrConnectionReconnecting) {
-				errs = append(errs, fmt.Errorf("drain the NATS connection: %w", err))
-			}
-		}
-		<-e.closed // Drain itself is bounded by drainTimeout
-	}
-	if e.embedded != nil {
-		errs = append(errs, e.embedded.stop())
-	}
-	if e.folder != nil {
-		errs = append(errs, e.folder.close())
-	}
-	return errors.Join(errs...)
-}
-
-func (e *Engine) connectOptions(log *slog.Logger) []nats.Option {
-	return []nats.Option{
-		nats.Name("intertie"),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(250 * time.Millisecond),
-		nats.DrainTimeout(drainTimeout),
-		nats.ClosedHandler(func(*nats.Conn) { close(e.closed) }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Warn("connection to NATS lost", "error", err)
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connected to NATS again") }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("NATS reports an error", "error", err)
-		}),
-	}
+// Counts is how much an engine keeps: records of events that are not settled
+// whole, and deliveries by queue.
+type Counts struct {
+	Records    int64
+	Deliveries [Queues]int64
 }

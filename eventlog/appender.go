@@ -2,64 +2,45 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/intertie/intertie/engine"
 )
 
-var (
-	// ErrClosed says that the log was closed; nothing was written.
-	ErrClosed = errors.New("event log is closed")
-	// ErrTooLarge says that a call does not fit one record; nothing was written.
-	ErrTooLarge = errors.New("too large for one record")
-	// ErrUnconfirmed says that NATS did not answer in time. What was appended
-	// may or may not be durable.
-	ErrUnconfirmed = errors.New("not confirmed in time")
+const (
+	// A record takes waiting calls until it has recordBytes or recordEntries. A
+	// single call larger than that is a record by itself.
+	recordBytes   = 1 << 20
+	recordEntries = 8192
+	// waitingBytes of calls may be under way, in a record or waiting for one; further
+	// callers block until there is room or their context ends.
+	waitingBytes = 32 << 20
+	// committers is how many records may be on their way at once: one being synced
+	// while the next is made. More would only make records smaller.
+	committers = 2
+	// maxLinger bounds what a caller may lose by waiting for company.
+	maxLinger = time.Millisecond
 )
-
-// maxRecord is the largest record, whatever the caps of an appender: just under
-// the max_payload that the engine demands of an external server.
-const maxRecord = 4<<20 - 64<<10
-
-// appenderOptions are the bounds of an appender.
-type appenderOptions struct {
-	kind recordKind
-	// A record takes waiting calls until it has recordBytes or recordEntries.
-	// A single call larger than that is a record by itself.
-	recordBytes, recordEntries int
-	// waitingBytes of calls may be under way, in a record or waiting for one;
-	// further callers block until there is room or their context ends.
-	waitingBytes int64
-	// inFlight records may be on their way to JetStream at once: one being
-	// synced while the next travels. More would only make records smaller.
-	inFlight int
-	// timeout for JetStream's answer to one record.
-	timeout time.Duration
-	// admit is the method of space that admits what is appended here.
-	space Space
-	admit func(n int) error
-}
 
 // appender is the group commit: whatever waits while earlier records are being
-// synced becomes one record, with one sync. It is owned by its queue, which
-// calls close.
+// synced becomes one record, with one sync.
 //
 // A record costs ten times what an event in it costs. Callers that were answered
 // together come back one after the other, and the first of them would get a
 // record to itself; so a record also waits for company, see gather.
 type appender struct {
-	js   jetstream.JetStream
-	opts appenderOptions
-	met  *queueMetrics
-	room *semaphore.Weighted
+	engine engine.Engine
+	met    *metrics
+	room   *semaphore.Weighted
 
 	buffers bufferPool
+	// gathering is held by the committer who makes the next record.
+	gathering sync.Mutex
 	// mu protects the fields below.
 	mu      sync.Mutex
 	waiting []*call
@@ -67,46 +48,37 @@ type appender struct {
 	closed  bool
 
 	// usual is the moving average of callers present when a record is made, in
-	// 16ths. The commit goroutine writes it.
+	// 16ths.
 	usual   atomic.Int64
 	settled atomic.Int64 // moving average of the time to an answer, in ns
 
 	wake    chan struct{} // cap 1: somebody waits, enough do, or closed changed
-	flights chan flight   // in the order they were published
-	slots   chan struct{} // one per record in flight
 	stopped sync.WaitGroup
 }
 
 // call is what one caller appends; it stays together in one record.
 type call struct {
-	subject string
 	buf     []byte // room for a header, then the entries, encoded
 	entries int
-	ready   time.Time // see the record header; zero: at once
-	size    int       // what space admitted
-	weight  int64     // its share of the appender's room
+	weight  int64 // its share of the appender's room
 	done    chan error
 }
 
-// flight is a published record and who waits for it.
-type flight struct {
-	calls  []*call
-	record []byte
-	buf    []byte // that record lies in
-	sent   time.Time
-	future jetstream.PubAckFuture
-}
+// headerSize is what a record needs beside its entries: its version.
+const headerSize = 1
 
-func newAppender(js jetstream.JetStream, o appenderOptions, met *queueMetrics) *appender {
+// headRoom is more than a delivery's head needs: what fits a record can be moved.
+const headRoom = 1 << 10
+
+func newAppender(e engine.Engine, met *metrics) *appender {
 	a := &appender{
-		js: js, opts: o, met: met,
-		room:    semaphore.NewWeighted(o.waitingBytes),
-		wake:    make(chan struct{}, 1),
-		flights: make(chan flight, o.inFlight),
-		slots:   make(chan struct{}, o.inFlight),
+		engine: e, met: met,
+		room: semaphore.NewWeighted(waitingBytes),
+		wake: make(chan struct{}, 1),
 	}
-	a.stopped.Go(a.commit)
-	a.stopped.Go(a.settle)
+	for range committers {
+		a.stopped.Go(a.commit)
+	}
 	return a
 }
 
@@ -115,26 +87,21 @@ func newAppender(js jetstream.JetStream, o appenderOptions, met *queueMetrics) *
 //
 // When the context ends while it waits it returns the context's error at once,
 // and the entries may or may not become durable.
-func (a *appender) append(ctx context.Context, subject string, entries, size int, ready time.Time, encode func([]byte) []byte) error {
-	if size > maxRecord-headerSize {
+func (a *appender) append(ctx context.Context, entries, size int, encode func([]byte) []byte) error {
+	if size > engine.MaxRecord-headRoom {
 		return fmt.Errorf("append %d bytes: %w", size, ErrTooLarge)
 	}
-	weight := min(int64(size), a.opts.waitingBytes)
+	weight := int64(size)
 	if err := a.room.Acquire(ctx, weight); err != nil {
 		return err
 	}
-	if err := a.opts.admit(size); err != nil {
-		a.room.Release(weight)
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	}
 	c := &call{
-		subject: subject, buf: encode(a.buffers.get(headerSize + size)[:headerSize]), entries: entries, ready: ready,
-		size: size, weight: weight, done: make(chan error, 1),
+		buf: encode(a.buffers.get(headerSize + size)[:headerSize]), entries: entries, weight: weight, done: make(chan error, 1),
 	}
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
-		a.leave(c)
+		a.room.Release(weight)
 		return ErrClosed
 	}
 	a.waiting = append(a.waiting, c)
@@ -170,36 +137,40 @@ func (a *appender) signal() {
 
 // commit turns waiting calls into records until the appender is closed.
 func (a *appender) commit() {
-	defer close(a.flights)
 	linger := time.NewTimer(0)
 	defer linger.Stop()
-	for range a.wake {
-		for {
-			a.slots <- struct{}{}
-			a.gather(linger)
-			calls, closed := a.take()
-			if len(calls) == 0 {
-				<-a.slots
-				if closed {
-					return
-				}
-				break
-			}
-			a.publish(calls)
+	for {
+		a.gathering.Lock()
+		calls, closed := a.next(linger)
+		a.gathering.Unlock()
+		if len(calls) > 0 {
+			a.write(calls)
+		} else if closed {
+			a.signal() // the other one
+			return
 		}
 	}
 }
 
-// maxLinger bounds what a caller may lose by waiting for company.
-const maxLinger = time.Millisecond
+// next waits for the calls of the next record; none when the appender is closed.
+// gathering is held.
+func (a *appender) next(linger *time.Timer) (calls []*call, closed bool) {
+	for {
+		a.gather(linger)
+		if calls, closed = a.take(); len(calls) > 0 || closed {
+			return calls, closed
+		}
+		<-a.wake
+	}
+}
 
 // enough is how many waiting calls are worth a record at once: three quarters of
 // those that are usually there. It is 0 while callers come one at a time.
 func (a *appender) enough() int { return int(a.usual.Load() * 3 / 4 / 16) }
 
-// gather waits until enough calls wait, or as long as JetStream usually takes
-// to answer a record, whichever comes first. So nobody waits for company that
-// does not use to come, nor longer for it than for the disk.
+// gather waits until enough calls wait, or as long as the engine usually takes
+// for a record, whichever comes first. So nobody waits for company that does not
+// use to come, nor longer for it than for the disk.
 func (a *appender) gather(timer *time.Timer) {
 	enough := a.enough()
 	if enough <= 1 {
@@ -224,31 +195,26 @@ func (a *appender) gather(timer *time.Timer) {
 // average moves avg an eighth of the way towards v.
 func average(avg *atomic.Int64, v int64) { avg.Store(avg.Load() + (v-avg.Load())/8) }
 
-// take removes the calls of the next record: the first that waits, and those
-// behind it that go to the same subject and fit.
+// take removes the calls of the next record: those in front that fit.
 func (a *appender) take() (calls []*call, closed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.waiting) == 0 {
-		return nil, a.closed
-	}
-	subject := a.waiting[0].subject
-	bytes, entries := 0, 0
-	rest := a.waiting[:0:0]
-	for i, c := range a.waiting {
-		if c.subject != subject {
-			rest = append(rest, c)
-			continue
-		}
-		if len(calls) > 0 && (bytes+len(c.data()) > a.opts.recordBytes || entries+c.entries > a.opts.recordEntries) {
-			rest = append(rest, a.waiting[i:]...)
+	n, bytes, entries := 0, 0, 0
+	for _, c := range a.waiting {
+		if n > 0 && (bytes+len(c.data()) > recordBytes || entries+c.entries > recordEntries) {
 			break
 		}
-		calls = append(calls, c)
+		n++
 		bytes += len(c.data())
 		entries += c.entries
 	}
-	a.waiting = rest
+	if n == 0 {
+		return nil, a.closed
+	}
+	calls = a.waiting[:n:n]
+	if a.waiting = a.waiting[n:]; len(a.waiting) == 0 {
+		a.waiting = nil
+	}
 	average(&a.usual, int64(a.present)*16)
 	return calls, a.closed
 }
@@ -256,93 +222,45 @@ func (a *appender) take() (calls []*call, closed bool) {
 // data returns the encoded entries.
 func (c *call) data() []byte { return c.buf[headerSize:] }
 
-// publish sends one record. It holds a slot, which settle gives back.
-func (a *appender) publish(calls []*call) {
-	select {
-	case <-a.opts.space.Failed(): // nobody would answer
-		a.answer(flight{calls: calls}, fmt.Errorf("append to %s: %w", calls[0].subject, ErrNoSpace))
-		return
-	default:
-	}
-	rec, buf := a.record(calls)
-	f := flight{calls: calls, record: rec, buf: buf, sent: time.Now()}
-	var err error
-	f.future, err = a.js.PublishMsgAsync(&nats.Msg{Subject: calls[0].subject, Data: rec})
+// write commits one record and answers its callers.
+func (a *appender) write(calls []*call) {
+	rec, entries := a.record(calls)
+	sent := time.Now()
+	// Not that of a caller: the others wait for it too. The engine bounds it.
+	err := a.engine.Append(context.Background(), rec, entries)
 	if err != nil {
-		a.answer(f, fmt.Errorf("append to %s: %w", calls[0].subject, err))
-		return
+		err = fmt.Errorf("append events: %w", err)
+	} else {
+		average(&a.settled, int64(time.Since(sent)))
+		a.met.appended(entries, len(rec))
 	}
-	a.flights <- f // never blocks: as many as there are slots
-}
-
-// record joins calls to one record, which lies in buf. A call that has a record
-// to itself, as large batches do, gets its header written in front of it.
-func (a *appender) record(calls []*call) (rec, buf []byte) {
-	size, entries := headerSize, 0
-	ready := calls[0].ready
-	for _, c := range calls {
-		size += len(c.data())
-		entries += c.entries
-		if c.ready.Before(ready) {
-			ready = c.ready
-		}
-	}
-	var space [headerSize]byte
-	header := appendHeader(space[:0], a.opts.kind, ready, entries)
-	if len(calls) == 1 {
-		buf = calls[0].buf
-		calls[0].buf = nil
-		start := headerSize - len(header)
-		copy(buf[start:], header)
-		return buf[start:], buf
-	}
-	buf = append(a.buffers.get(size), header...)
-	for _, c := range calls {
-		buf = append(buf, c.data()...)
-		a.buffers.put(c.buf)
-		c.buf = nil
-	}
-	return buf, buf
-}
-
-// settle answers the callers of each record as JetStream answers.
-func (a *appender) settle() {
-	timeout := time.NewTimer(a.opts.timeout)
-	defer timeout.Stop()
-	for f := range a.flights {
-		timeout.Reset(a.opts.timeout)
-		var err error
-		select {
-		case <-f.future.Ok():
-			average(&a.settled, int64(time.Since(f.sent)))
-			a.met.appended(f.calls, len(f.record))
-			a.buffers.put(f.buf)
-		case e := <-f.future.Err():
-			err = fmt.Errorf("append to %s: %w", f.calls[0].subject, commitError(e))
-		// In what follows the record is still in NATS's hands, so its buffer is
-		// not reused.
-		case <-a.opts.space.Failed():
-			err = fmt.Errorf("append to %s: %w: %w", f.calls[0].subject, ErrNoSpace, ErrUnconfirmed)
-		case <-timeout.C:
-			err = fmt.Errorf("append to %s: %w after %v", f.calls[0].subject, ErrUnconfirmed, a.opts.timeout)
-		}
-		a.answer(f, err)
-	}
-}
-
-func (a *appender) answer(f flight, err error) {
-	<-a.slots
+	a.buffers.put(rec)
 	a.mu.Lock()
-	a.present -= len(f.calls)
+	a.present -= len(calls)
 	a.mu.Unlock()
-	for _, c := range f.calls {
-		a.leave(c)
+	for _, c := range calls {
+		a.room.Release(c.weight)
 		c.done <- err
 	}
 }
 
-// leave gives back what c holds of the appender's bounds.
-func (a *appender) leave(c *call) {
-	a.room.Release(c.weight)
-	a.opts.space.Put(c.size)
+// record joins calls to one record. A call that has a record to itself, as large
+// batches do, is one already.
+func (a *appender) record(calls []*call) (rec []byte, entries int) {
+	size := headerSize
+	for _, c := range calls {
+		size += len(c.data())
+		entries += c.entries
+	}
+	if len(calls) == 1 {
+		rec = calls[0].buf
+		rec[0] = recordVersion
+		return rec, entries
+	}
+	rec = append(a.buffers.get(size), recordVersion)
+	for _, c := range calls {
+		rec = append(rec, c.data()...)
+		a.buffers.put(c.buf)
+	}
+	return rec, entries
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/eventlog"
 )
 
@@ -61,12 +62,17 @@ func concurrently(b *testing.B, n, eventsPerCall int, f func() error) {
 func BenchmarkAppend(b *testing.B) {
 	for _, c := range []struct{ publishers, batch int }{{1, 1}, {64, 1}, {512, 1}, {1, 100}, {64, 100}} {
 		b.Run(fmt.Sprintf("publishers=%d/batch=%d", c.publishers, c.batch), func(b *testing.B) {
-			n := start(b, b.TempDir(), eventlog.Options{AckWait: 5 * time.Second, TruncateEvery: time.Second})
-			background(b, func(ctx context.Context) error {
-				return n.ConsumeEvents(ctx, func(batch eventlog.EventBatch) { batch.Done() })
+			n := startWith(b, local.Options{Dir: b.TempDir()}, eventlog.Options{})
+			stop := background(b, func(ctx context.Context) error {
+				return n.ConsumeEvents(ctx, func(batch eventlog.EventBatch) {
+					for i := range batch.Claims {
+						batch.Claims[i].Release()
+					}
+				})
 			})
 			es := kilobyte(c.batch)
 			concurrently(b, c.publishers, c.batch, func() error { return n.Append(b.Context(), es) })
+			stop()
 		})
 	}
 }
@@ -74,32 +80,30 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkRetry(b *testing.B) {
 	for _, c := range []struct{ callers, batch int }{{1, 1}, {64, 1}, {1, 32}, {8, 32}} {
 		b.Run(fmt.Sprintf("callers=%d/batch=%d", c.callers, c.batch), func(b *testing.B) {
-			n := start(b, b.TempDir(), eventlog.Options{})
-			ds := deliveries(0, c.batch, time.Now().Add(24*time.Hour))
+			n := startWith(b, local.Options{Dir: b.TempDir()}, eventlog.Options{})
+			ts := transfers(0, c.batch, time.Now().Add(24*time.Hour))
 			for i, e := range kilobyte(c.batch) {
-				ds[i].Entry = e
+				ts[i].Delivery.Entry = e
 			}
-			concurrently(b, c.callers, c.batch, func() error { return n.Retry(b.Context(), ds) })
+			concurrently(b, c.callers, c.batch, func() error { return n.Retry(b.Context(), ts) })
 		})
 	}
 }
 
 // BenchmarkOpenWithWaitingRetries opens a folder in which 300,000 retries wait.
 func BenchmarkOpenWithWaitingRetries(b *testing.B) {
-	dir := b.TempDir()
-	n := start(b, dir, eventlog.Options{})
-	ds := deliveries(0, 500, time.Now().Add(24*time.Hour))
-	for i, e := range kilobyte(len(ds)) {
-		ds[i].Entry = e
+	o := local.Options{Dir: b.TempDir()}
+	n := startWith(b, o, eventlog.Options{})
+	ts := transfers(0, 500, time.Now().Add(24*time.Hour))
+	for i, e := range kilobyte(len(ts)) {
+		ts[i].Delivery.Entry = e
 	}
 	for range 600 {
-		if err := n.Retry(b.Context(), ds); err != nil {
-			b.Fatal(err)
-		}
+		must(b, n.Retry(b.Context(), ts))
 	}
 	n.close(b)
 	for b.Loop() {
-		n := start(b, dir, eventlog.Options{})
+		n := startWith(b, o, eventlog.Options{})
 		b.StopTimer()
 		n.close(b)
 		b.StartTimer()

@@ -6,80 +6,74 @@ import (
 	"math"
 	"time"
 
+	"github.com/intertie/intertie/engine"
 	"github.com/intertie/intertie/event"
 )
 
-// decodeEvents reads a record of events. Nothing returned aliases rec: an event
+// decodeEvents reads a record of n events. Nothing returned aliases rec: an event
 // that is kept for long must not keep its whole record alive.
-func decodeEvents(rec []byte) ([]Entry, error) {
-	r, _, n, err := openRecord(rec, eventRecord)
+func decodeEvents(rec []byte, n int) ([]Entry, error) {
+	r, err := openRecord(rec)
 	if err != nil {
 		return nil, err
+	}
+	// No entry is shorter than its two ids, so a count cannot make us allocate more
+	// than a small multiple of what was read.
+	if n < 0 || n > len(r.rest)/32 {
+		return nil, fmt.Errorf("%w: %d bytes for %d events", errMalformed, len(rec), n)
 	}
 	entries := make([]Entry, n)
 	for i := range entries {
 		r.entry(&entries[i])
-		r.finish(&entries[i], nil)
+		r.finishEntry(&entries[i])
 	}
-	if err := r.end(); err != nil {
-		return nil, err
-	}
-	return entries, nil
+	return entries, r.end()
 }
 
-// decodeDeliveries is decodeEvents for deliveries; it also returns when the
-// first of them may be due.
-func decodeDeliveries(rec []byte) (time.Time, []Delivery, error) {
-	r, ready, n, err := openRecord(rec, deliveryRecord)
+// decodeDelivery reads a delivery. Its JSON aliases the body.
+func decodeDelivery(p *engine.Delivery) (d Delivery, err error) {
+	d.Subscription, d.Due = p.Subscription, p.Due
+	r, err := openRecord(p.Body)
 	if err != nil {
-		return time.Time{}, nil, err
+		return d, err
 	}
-	ds := make([]Delivery, n)
-	for i := range ds {
-		d := &ds[i]
-		r.entry(&d.Entry)
-		copy(d.Subscription[:], r.bytes(16))
-		d.Attempts = int(min(r.uvarint(), math.MaxInt32))
-		d.Due = r.time()
-		d.LastAttempt = r.time()
-		d.LastStatus = int(int32(r.varint())) //nolint:gosec // a status is far smaller; what damage left is cut to fit
-		r.text()
-		r.text()
-		r.finish(&d.Entry, d)
-	}
+	r.alias = true
+	r.entry(&d.Entry)
+	r.finishEntry(&d.Entry)
 	if err := r.end(); err != nil {
-		return time.Time{}, nil, err
+		return d, err
 	}
-	return ready, ds, nil
+	if r, err = openRecord(p.Head); err != nil {
+		return d, err
+	}
+	d.Attempts = int(min(r.uvarint(), math.MaxInt32))
+	d.LastAttempt = r.time()
+	d.LastStatus = int(int32(r.varint())) //nolint:gosec // a status is far smaller; what damage left is cut to fit
+	d.LastOutcome = string(r.bytes(r.length()))
+	d.Reason = string(r.bytes(r.length()))
+	return d, r.end()
 }
 
-func openRecord(rec []byte, want recordKind) (r reader, ready time.Time, n int, err error) {
-	if len(rec) < 2 {
-		return r, ready, 0, fmt.Errorf("%w: %d bytes", errMalformed, len(rec))
+func openRecord(rec []byte) (r reader, err error) {
+	if len(rec) == 0 {
+		return r, fmt.Errorf("%w: it is empty", errMalformed)
 	}
-	if rec[0] > recordVersion {
-		return r, ready, 0, &NewerRecordError{Version: int(rec[0])}
+	switch v := rec[0]; {
+	case v > recordVersion:
+		return r, &NewerRecordError{Version: int(v)}
+	case v < recordVersion:
+		return r, fmt.Errorf("%w: version %d", errMalformed, v)
 	}
-	if rec[0] == 0 || recordKind(rec[1]) != want {
-		return r, ready, 0, fmt.Errorf("%w: version %d, kind %q where %q belongs", errMalformed, rec[0], rec[1], want)
-	}
-	r.version, r.rest = rec[0], rec[2:]
-	ready = r.time()
-	count := r.uvarint()
-	// No entry is shorter than its two ids, so a count cannot make us allocate
-	// more than a small multiple of what was read.
-	if r.bad || count > uint64(len(r.rest)/32) {
-		return r, ready, 0, fmt.Errorf("%w: impossible count", errMalformed)
-	}
-	return r, ready, int(count), nil //nolint:gosec // bounded above
+	r.rest = rec[1:]
+	return r, nil
 }
 
 // reader takes a record apart. After the first field that does not fit, bad is
 // set and every further field is zero; end reports it.
 type reader struct {
-	version byte
-	rest    []byte
-	bad     bool
+	rest  []byte
+	alias bool // what is read may be a part of the record
+	bad   bool
 	texts
 }
 
@@ -87,7 +81,7 @@ type reader struct {
 // one allocation.
 type texts struct {
 	buf  []byte
-	ends [7]int
+	ends [5]int
 	n    int
 }
 
@@ -95,18 +89,19 @@ func (r *reader) entry(e *Entry) {
 	r.buf, r.n = r.buf[:0], 0
 	copy(e.ID[:], r.bytes(16))
 	copy(e.Topic[:], r.bytes(16))
-	if r.version >= 2 {
-		r.origin(e)
-	}
+	r.origin(e)
 	e.Published = r.time()
-	e.Event.JSON = append([]byte(nil), r.bytes(r.length())...)
+	json := r.bytes(r.length())
+	if !r.alias {
+		json = append([]byte(nil), json...)
+	}
+	e.Event.JSON = json
 	for range 5 { // id, source, type, subject, specversion
 		r.text()
 	}
 }
 
-// origin reads what version 2 added: of which schema the event is, and in which
-// domain its topic.
+// origin reads of which schema the event is, and in which domain its topic.
 func (r *reader) origin(e *Entry) {
 	b := r.bytes(1)
 	if r.bad {
@@ -128,19 +123,12 @@ func (r *reader) text() {
 	r.n++
 }
 
-// finish cuts the gathered strings out of one block.
-func (r *reader) finish(e *Entry, d *Delivery) {
-	block := string(r.buf)
-	next, from := 0, 0
-	cut := func() string {
-		s := block[from:r.ends[next]]
-		from = r.ends[next]
-		next++
-		return s
-	}
-	e.Event.ID, e.Event.Source, e.Event.Type, e.Event.Subject, e.Event.SpecVersion = cut(), cut(), cut(), cut(), cut()
-	if d != nil {
-		d.LastOutcome, d.Reason = cut(), cut()
+// finishEntry cuts the gathered strings out of one block.
+func (r *reader) finishEntry(e *Entry) {
+	block, from := string(r.buf), 0
+	for i, field := range []*string{&e.Event.ID, &e.Event.Source, &e.Event.Type, &e.Event.Subject, &e.Event.SpecVersion} {
+		*field = block[from:r.ends[i]]
+		from = r.ends[i]
 	}
 }
 
@@ -199,4 +187,16 @@ func (r *reader) time() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, ns).UTC()
+}
+
+// CheckRecord reports why a record of count events cannot be read.
+func CheckRecord(rec []byte, count int) error {
+	_, err := decodeEvents(rec, count)
+	return err
+}
+
+// CheckDelivery reports why a delivery cannot be read.
+func CheckDelivery(d *engine.Delivery) error {
+	_, err := decodeDelivery(d)
+	return err
 }

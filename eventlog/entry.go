@@ -38,19 +38,9 @@ type Delivery struct {
 	Reason string
 }
 
-// EventBatch is one record of the event log: requests that were committed
-// together, in the order they came.
-type EventBatch struct {
-	Entries []Entry
-	// Done says that each entry has its next durable owner or is finished. It
-	// may be called from any goroutine, at any time, and again. A batch without
-	// it is handed out again after the log is opened anew.
-	Done func()
-}
-
-// DeliveryBatch is a set of deliveries to act on now.
-type DeliveryBatch struct {
-	Deliveries []Delivery
-	// Done is as in [EventBatch].
-	Done func()
+// Transfer is a delivery that gets another owner, and the claim of the former one,
+// of which a share goes with it; nil for what had none.
+type Transfer struct {
+	Delivery Delivery
+	Claim    *Claim
 }

@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
-	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
@@ -27,13 +27,31 @@ func TestMain(m *testing.M) {
 // node is a log with its engine, as one process would hold them.
 type node struct {
 	*eventlog.Log
-	Engine *engine.Engine
+	engine *local.Engine
+	closed bool
 }
 
-// start opens a log in dir; close ends it early.
-func start(t testing.TB, dir string, o eventlog.Options) *node {
+// memory is a file system in memory with an empty data folder.
+func memory(t testing.TB) vfs.FS {
 	t.Helper()
-	n, err := openNode(t.Context(), dir, o)
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll(dataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+const dataDir = "/data"
+
+// start opens a log on what is in fs; close ends it early.
+func start(t testing.TB, fs vfs.FS, o eventlog.Options) *node {
+	t.Helper()
+	return startWith(t, local.Options{Dir: dataDir, FS: fs}, o)
+}
+
+func startWith(t testing.TB, e local.Options, o eventlog.Options) *node {
+	t.Helper()
+	n, err := openNode(t.Context(), e, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,31 +59,37 @@ func start(t testing.TB, dir string, o eventlog.Options) *node {
 	return n
 }
 
-func openNode(ctx context.Context, dir string, o eventlog.Options) (*node, error) {
-	log := slog.New(slog.DiscardHandler)
-	e, err := engine.Open(ctx, engine.Options{Dir: dir, Logger: log})
+func openNode(ctx context.Context, eo local.Options, o eventlog.Options) (*node, error) {
+	e, err := local.Open(ctx, eo)
 	if err != nil {
 		return nil, err
 	}
-	if o.AckWait == 0 {
-		o.AckWait = 300 * time.Millisecond
-	}
-	if o.TruncateEvery == 0 {
-		o.TruncateEvery = 50 * time.Millisecond
-	}
-	l, err := eventlog.Open(ctx, e.JetStream(), o)
+	l, err := eventlog.Open(e, o)
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	return &node{l, e}, nil
+	return &node{Log: l, engine: e}, nil
 }
 
 func (n *node) close(t testing.TB) {
 	t.Helper()
+	if n.closed {
+		return
+	}
+	n.closed = true
 	n.Close()
-	if err := n.Engine.Close(); err != nil {
+	if err := n.engine.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// kept counts everything that is not settled.
+func (n *node) kept() (total int64) {
+	c := n.engine.Counts()
+	for _, m := range c.Deliveries {
+		total += m
+	}
+	return total + c.Records
 }
 
 // entry returns the n-th event; its id says so.
@@ -94,12 +118,13 @@ func delivery(n int, due time.Time) eventlog.Delivery {
 	return eventlog.Delivery{Entry: entry(n), Subscription: resource.UID{2}, Attempts: 1, Due: due}
 }
 
-func deliveries(from, n int, due time.Time) []eventlog.Delivery {
-	ds := make([]eventlog.Delivery, n)
-	for i := range ds {
-		ds[i] = delivery(from+i, due)
+// transfers returns n deliveries that nobody owned before.
+func transfers(from, n int, due time.Time) []eventlog.Transfer {
+	ts := make([]eventlog.Transfer, n)
+	for i := range ts {
+		ts[i].Delivery = delivery(from+i, due)
 	}
-	return ds
+	return ts
 }
 
 func number(id [16]byte) int { return int(binary.BigEndian.Uint64(id[:])) }
@@ -144,7 +169,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
 		if ok() {
 			return
 		}
@@ -152,11 +177,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Fatalf("waited in vain for %s", what)
 }
 
-func records(t testing.TB, n *node, stream string) uint64 {
+func must(t testing.TB, errs ...error) {
 	t.Helper()
-	s, err := n.Engine.JetStream().Stream(t.Context(), stream)
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	return s.CachedInfo().State.Msgs
 }

@@ -1,77 +1,58 @@
 package eventlog
 
 import (
-	"sync/atomic"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intertie/intertie/engine"
 )
+
+// queueNames are the labels of the queues of deliveries.
+var queueNames = [engine.Queues]string{engine.Waiting: "retry", engine.DeadLetters: "deadletter", engine.Spilled: "backlog"}
 
 // metrics are the log's own; every label is a queue name, a closed set.
 type metrics struct {
+	engine                  engine.Engine
 	entries, records, bytes *prometheus.CounterVec
-	size                    *prometheus.HistogramVec
+	size                    prometheus.Histogram
 	unreadable              *prometheus.CounterVec
 	waiting                 *prometheus.Desc
-
-	queues []*queueMetrics // fixed before the first scrape
 }
 
-// queueMetrics are one queue's.
-type queueMetrics struct {
-	name                             string
-	entriesC, recordsC, bytesC, badC prometheus.Counter
-	sizeH                            prometheus.Observer
-	// records in the stream that are not done, as of the last truncation.
-	records atomic.Uint64
-	appends atomic.Bool
-}
-
-func newMetrics() *metrics {
+func newMetrics(e engine.Engine) *metrics {
 	label := []string{"queue"}
 	counter := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "intertie", Subsystem: "eventlog", Name: name, Help: help}, label)
 	}
 	return &metrics{
+		engine:     e,
 		entries:    counter("appended_entries_total", "Events and deliveries made durable."),
-		records:    counter("appended_records_total", "Records they were committed in, one sync each."),
-		bytes:      counter("appended_bytes_total", "Size of those records."),
+		records:    counter("appended_records_total", "Writes they were made durable with."),
+		bytes:      counter("appended_bytes_total", "Size of those writes."),
 		unreadable: counter("unreadable_records_total", "Records that could not be read; they are kept."),
-		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		size: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "intertie", Subsystem: "eventlog", Name: "record_entries",
-			Help:    "Entries per record: how many shared one sync.",
+			Help:    "Events per record: how many shared one sync.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 7),
-		}, label),
+		}),
 		waiting: prometheus.NewDesc("intertie_eventlog_waiting_records",
-			"Records in a queue that are not done; a record holds up to some hundred entries.", label, nil),
+			"What a queue holds: deliveries, or records of up to some hundred events.", label, nil),
 	}
 }
 
-// queue returns the metrics of one queue; only while the log is being opened.
-func (m *metrics) queue(name string) *queueMetrics {
-	q := &queueMetrics{
-		name:     name,
-		entriesC: m.entries.WithLabelValues(name), recordsC: m.records.WithLabelValues(name),
-		bytesC: m.bytes.WithLabelValues(name), badC: m.unreadable.WithLabelValues(name),
-		sizeH: m.size.WithLabelValues(name),
-	}
-	m.queues = append(m.queues, q)
-	return q
+// appended counts a record of events.
+func (m *metrics) appended(entries, bytes int) {
+	m.size.Observe(float64(entries))
+	m.wrote("events", entries, bytes)
 }
 
-func (q *queueMetrics) appended(calls []*call, bytes int) {
-	entries := 0
-	for _, c := range calls {
-		entries += c.entries
-	}
-	q.entriesC.Add(float64(entries))
-	q.recordsC.Inc()
-	q.bytesC.Add(float64(bytes))
-	q.sizeH.Observe(float64(entries))
-	q.appends.Store(true)
-}
+// moved counts a write of deliveries.
+func (m *metrics) moved(q engine.Queue, entries, bytes int) { m.wrote(queueNames[q], entries, bytes) }
 
-// moved reports whether something was appended since it was last asked.
-func (q *queueMetrics) moved() bool { return q.appends.Swap(false) }
+func (m *metrics) wrote(queue string, entries, bytes int) {
+	m.entries.WithLabelValues(queue).Add(float64(entries))
+	m.records.WithLabelValues(queue).Inc()
+	m.bytes.WithLabelValues(queue).Add(float64(bytes))
+}
 
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.entries, m.records, m.bytes, m.size, m.unreadable}
@@ -90,7 +71,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.all() {
 		c.Collect(ch)
 	}
-	for _, q := range m.queues {
-		ch <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, float64(q.records.Load()), q.name)
+	n := m.engine.Counts()
+	ch <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, float64(n.Records), "events")
+	for q, name := range queueNames {
+		ch <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, float64(n.Deliveries[q]), name)
 	}
 }

@@ -7,15 +7,12 @@ import (
 	"time"
 )
 
-// A record is what one JetStream message holds:
+// What the engine keeps begins with a version byte. A record of events is
 //
 //	version  1 byte   recordVersion
-//	kind     1 byte   what the entries are
-//	ready    varint   Unix nanoseconds before which nothing in it is due; 0: at once
-//	count    uvarint  how many entries follow
 //	entries
 //
-// An entry is
+// where an entry is
 //
 //	id [16]  topic [16]
 //	schema 1 byte  its event.Schema, plus domainFollows
@@ -23,38 +20,30 @@ import (
 //	published varint
 //	JSON, id, source, type, subject, specversion: each uvarint length and bytes
 //
-// and a delivery adds
+// The body of a delivery is a record of one entry; its head is
 //
-//	subscription [16]  attempts uvarint  due varint  last attempt varint
-//	last status varint  last outcome, reason: each uvarint length and bytes
+//	version  1 byte
+//	attempts uvarint  last attempt varint  last status varint
+//	last outcome, reason: each uvarint length and bytes
 //
-// Times are Unix nanoseconds, 0 for the zero time. There is no checksum:
-// JetStream has one per message. A change of layout takes the next version
-// number, and the decoder goes on reading the older ones: in version 1 an entry
-// had neither schema nor domain, for all events were CloudEvents of partner
-// topics.
-const recordVersion = 2
+// Times are Unix nanoseconds, 0 for the zero time. There is no checksum: the
+// engine has one. A change of layout takes the next version number, and the
+// decoder goes on reading the older ones.
+const recordVersion = 3
 
 // domainFollows is the bit beside the schema that says that the topic is in a
 // domain. Few are, so the others do not carry 16 zero bytes.
 const domainFollows = 0x80
 
-type recordKind byte
-
-const (
-	eventRecord    recordKind = 'E'
-	deliveryRecord recordKind = 'D'
-)
-
 // entryOverhead bounds what an entry needs beside its variable parts, and
-// headerSize what a record needs beside its entries.
+// headOverhead the same of a delivery's head.
 const (
-	entryOverhead = 160
-	headerSize    = 2 + 2*binary.MaxVarintLen64
+	entryOverhead = 128
+	headOverhead  = 1 + 5*binary.MaxVarintLen64
 )
 
-// errMalformed is wrapped when a record cannot be read: damage that got past
-// JetStream's checksum, or something that this program never wrote.
+// errMalformed is wrapped when a record cannot be read: damage that got past the
+// engine's checksum, or something that this program never wrote.
 var errMalformed = errors.New("malformed record")
 
 // NewerRecordError says that a newer version of this program wrote a record.
@@ -63,12 +52,6 @@ type NewerRecordError struct{ Version int }
 
 func (e *NewerRecordError) Error() string {
 	return fmt.Sprintf("record of version %d: this program reads up to %d", e.Version, recordVersion)
-}
-
-func appendHeader(b []byte, kind recordKind, ready time.Time, count int) []byte {
-	b = append(b, recordVersion, byte(kind))
-	b = appendTime(b, ready)
-	return binary.AppendUvarint(b, uint64(count)) //nolint:gosec // a length is not negative
 }
 
 func entrySize(e *Entry) int {
@@ -95,19 +78,25 @@ func appendEntry(b []byte, e *Entry) []byte {
 	return appendString(b, e.Event.SpecVersion)
 }
 
+// deliverySize bounds what [encodeDelivery] appends.
 func deliverySize(d *Delivery) int {
-	return entrySize(&d.Entry) + len(d.LastOutcome) + len(d.Reason)
+	return 1 + entrySize(&d.Entry) + headOverhead + len(d.LastOutcome) + len(d.Reason)
 }
 
-func appendDelivery(b []byte, d *Delivery) []byte {
-	b = appendEntry(b, &d.Entry)
-	b = append(b, d.Subscription[:]...)
+// encodeDelivery appends the head and the body of d to b, and returns b and these
+// parts of it.
+func encodeDelivery(b []byte, d *Delivery) (rest, head, body []byte) {
+	start := len(b)
+	b = append(b, recordVersion)
 	b = binary.AppendUvarint(b, uint64(max(d.Attempts, 0)))
-	b = appendTime(b, d.Due)
 	b = appendTime(b, d.LastAttempt)
 	b = binary.AppendVarint(b, int64(d.LastStatus))
 	b = appendString(b, d.LastOutcome)
-	return appendString(b, d.Reason)
+	b = appendString(b, d.Reason)
+	middle := len(b)
+	b = append(b, recordVersion)
+	b = appendEntry(b, &d.Entry)
+	return b, b[start:middle:middle], b[middle:]
 }
 
 func appendTime(b []byte, t time.Time) []byte {

@@ -12,11 +12,17 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/intertie/intertie/atomicfile"
+)
+
+// The files of the authority in the folder.
+const (
+	CAFile    = "ca.pem"
+	CAKeyFile = "ca-key.pem"
 )
 
 const (
-	caFile        = "ca.pem"
-	caKeyFile     = "ca-key.pem"
 	serverFile    = "server.pem"
 	serverKeyFile = "server-key.pem"
 
@@ -35,10 +41,32 @@ const (
 
 // Certs names the files of an installation's certificates, each PEM.
 type Certs struct {
-	CAFile   string // the authority to trust
-	CertFile string // the server certificate
-	KeyFile  string // its key, 0600
+	CAFile    string // the authority to trust
+	CAKeyFile string // its key, 0600, unless that is lost
+	CertFile  string // the server certificate
+	KeyFile   string // its key, 0600
+
+	// Authority is how the authority was found.
+	Authority Authority
 }
+
+// Authority is how [Ensure] found the authority, and what it did about it.
+type Authority uint8
+
+const (
+	// AuthorityFound as it has to be.
+	AuthorityFound Authority = iota
+	// AuthorityMade: there was none. No client trusts the new one yet.
+	AuthorityMade
+	// AuthorityReplaced: it was near its end. No client trusts the new one yet.
+	AuthorityReplaced
+	// AuthorityCopied: CAFile was missing, or not the certificate of the key, and
+	// was written again. Clients that trust the authority need nothing.
+	AuthorityCopied
+	// AuthorityWithoutKey: its key is missing. All goes on until a server
+	// certificate has to be issued, which then fails.
+	AuthorityWithoutKey
+)
 
 // Ensure returns the certificates in dir, making or renewing what is missing,
 // near its end, or does not carry all of names. The folder is created with
@@ -46,8 +74,8 @@ type Certs struct {
 //
 // An authority that is still good is never replaced: when its key is lost and
 // a server certificate has to be issued, Ensure fails and says so, since a new
-// authority is one that no client trusts. Each file is written aside, synced
-// and renamed, so a crash leaves the old or the new one.
+// authority is one that no client trusts. Each file is durable as a whole before
+// the next one is written, and all before Ensure returns.
 //
 // Only one process may call Ensure on a folder at a time.
 func Ensure(dir string, names Names, now time.Time) (Certs, error) {
@@ -55,24 +83,26 @@ func Ensure(dir string, names Names, now time.Time) (Certs, error) {
 	if err != nil {
 		return Certs{}, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
 		return Certs{}, fmt.Errorf("create the certificate folder: %w", err)
 	}
 	c := Certs{
-		CAFile:   filepath.Join(dir, caFile),
-		CertFile: filepath.Join(dir, serverFile),
-		KeyFile:  filepath.Join(dir, serverKeyFile),
+		CAFile:    filepath.Join(dir, CAFile),
+		CAKeyFile: filepath.Join(dir, CAKeyFile),
+		CertFile:  filepath.Join(dir, serverFile),
+		KeyFile:   filepath.Join(dir, serverKeyFile),
 	}
-	ca, err := ensureAuthority(dir, now)
+	ca, found, err := ensureAuthority(c.CAFile, c.CAKeyFile, now)
 	if err != nil {
 		return Certs{}, err
 	}
+	c.Authority = found
 	if serverGood(c, ca.cert, hosts, now) {
 		return c, nil
 	}
 	if ca.key == nil {
 		return Certs{}, fmt.Errorf("renew the server certificate: %s is missing; restore it, or remove %s to make a new authority that every client must be told to trust",
-			filepath.Join(dir, caKeyFile), c.CAFile)
+			c.CAKeyFile, c.CAFile)
 	}
 	certPEM, keyPEM, err := ca.issue(hosts, now)
 	if err != nil {
@@ -80,10 +110,10 @@ func Ensure(dir string, names Names, now time.Time) (Certs, error) {
 	}
 	// A crash between the two leaves a pair that does not fit, which the next
 	// Ensure takes as a reason to issue again.
-	if err := writeFile(c.KeyFile, keyPEM, 0o600); err != nil {
+	if err := atomicfile.Write(c.KeyFile, keyPEM, 0o600); err != nil {
 		return Certs{}, err
 	}
-	if err := writeFile(c.CertFile, certPEM, 0o644); err != nil {
+	if err := atomicfile.Write(c.CertFile, certPEM, 0o644); err != nil {
 		return Certs{}, err
 	}
 	return c, nil
@@ -97,30 +127,36 @@ type authority struct {
 	pem  []byte // cert as PEM
 }
 
-// ensureAuthority returns the authority of dir, creating or replacing it when
-// there is none or it is near its end.
-func ensureAuthority(dir string, now time.Time) (*authority, error) {
-	certPath, keyPath := filepath.Join(dir, caFile), filepath.Join(dir, caKeyFile)
+// ensureAuthority returns the authority, creating or replacing it when there is
+// none or it is near its end.
+func ensureAuthority(certPath, keyPath string, now time.Time) (*authority, Authority, error) {
 	ca, err := loadAuthority(certPath, keyPath)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if ca != nil && now.Add(renewBefore).Before(ca.cert.NotAfter) {
 		if ca.key == nil {
-			return ca, nil
+			return ca, AuthorityWithoutKey, nil
 		}
-		return ca, copyOfAuthority(certPath, ca.pem)
+		if got, err := os.ReadFile(certPath); err == nil && bytes.Equal(got, ca.pem) {
+			return ca, AuthorityFound, nil
+		}
+		return ca, AuthorityCopied, atomicfile.Write(certPath, ca.pem, 0o644)
+	}
+	found := AuthorityMade
+	if ca != nil {
+		found = AuthorityReplaced
 	}
 	ca, keyPEM, err := newAuthority(now)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	// One file carries both halves, so there is no moment at which they do
 	// not fit.
-	if err := writeFile(keyPath, append(keyPEM, ca.pem...), 0o600); err != nil {
-		return nil, err
+	if err := atomicfile.Write(keyPath, append(keyPEM, ca.pem...), 0o600); err != nil {
+		return nil, 0, err
 	}
-	return ca, copyOfAuthority(certPath, ca.pem)
+	return ca, found, atomicfile.Write(certPath, ca.pem, 0o644)
 }
 
 // loadAuthority returns nil when dir holds no authority, and an authority
@@ -160,14 +196,6 @@ func loadAuthority(certPath, keyPath string) (*authority, error) {
 		return nil, fmt.Errorf("read the authority's key %s: %w", keyPath, err)
 	}
 	return &authority{cert: cert, key: signer, pem: certPEM}, nil
-}
-
-// copyOfAuthority makes path hold want, touching it only when it does not.
-func copyOfAuthority(path string, want []byte) error {
-	if got, err := os.ReadFile(path); err == nil && bytes.Equal(got, want) {
-		return nil
-	}
-	return writeFile(path, want, 0o644)
 }
 
 // serverGood reports whether the server certificate can go on being used.

@@ -118,6 +118,9 @@ func TestFoundAgain(t *testing.T) {
 	dir := t.TempDir()
 	names := pki.Names{Hostname: "node", Extra: []string{"grid.example"}}
 	c := ensure(t, dir, names, start)
+	if c.Authority != pki.AuthorityMade {
+		t.Errorf("the first authority: %v", c.Authority)
+	}
 	ca, cert, key := read(t, c.CAFile), read(t, c.CertFile), read(t, c.KeyFile)
 
 	same := func(what string, now time.Time, names pki.Names) {
@@ -140,6 +143,7 @@ func TestRenewal(t *testing.T) {
 		names  pki.Names
 		after  time.Duration
 		newCA  bool
+		found  pki.Authority
 	}{
 		{name: "near its end", after: (397 - 89) * day},
 		{name: "after its end", after: 500 * day},
@@ -151,9 +155,13 @@ func TestRenewal(t *testing.T) {
 		{name: "the certificate is torn", change: truncate("server.pem")},
 		{name: "the key is another's", change: foreignKey},
 		{name: "the certificate is another authority's", change: foreignPair},
-		{name: "the authority's copy is gone", change: remove("ca.pem")},
-		{name: "the authority's copy is torn", change: truncate("ca.pem")},
-		{name: "the authority is near its end", after: 3600 * day, newCA: true},
+		{name: "the authority's copy is gone", change: remove("ca.pem"), found: pki.AuthorityCopied},
+		{name: "the authority's copy is torn", change: truncate("ca.pem"), found: pki.AuthorityCopied},
+		{name: "the authority's copy is empty", change: empty("ca.pem"), found: pki.AuthorityCopied},
+		{name: "the authority is near its end", after: 3600 * day, newCA: true, found: pki.AuthorityReplaced},
+		{name: "the authority is near its end and its key gone", change: remove("ca-key.pem"), after: 3600 * day, newCA: true, found: pki.AuthorityReplaced},
+		{name: "the authority is gone", change: both(remove("ca.pem"), remove("ca-key.pem")), newCA: true, found: pki.AuthorityMade},
+		{name: "what a crash left is beside it", change: crashed("ca.pem", "ca-key.pem", "server.pem", "server-key.pem"), after: 3600 * day, newCA: true, found: pki.AuthorityReplaced},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,6 +173,9 @@ func TestRenewal(t *testing.T) {
 			}
 			now := start.Add(tt.after)
 			c := ensure(t, dir, tt.names, now)
+			if c.Authority != tt.found {
+				t.Errorf("the authority: %v, want %v", c.Authority, tt.found)
+			}
 			host := "localhost"
 			if len(tt.names.Extra) > 0 {
 				host = tt.names.Extra[0]
@@ -179,7 +190,9 @@ func TestRenewal(t *testing.T) {
 				t.Errorf("%v left after renewal", left)
 			}
 			pair := read(t, c.CertFile)
-			ensure(t, dir, tt.names, now)
+			if c := ensure(t, dir, tt.names, now); c.Authority != pki.AuthorityFound {
+				t.Errorf("the next start finds the authority %v", c.Authority)
+			}
 			if !bytes.Equal(pair, read(t, c.CertFile)) {
 				t.Error("the next start renews once more")
 			}
@@ -194,7 +207,10 @@ func TestLostAuthorityKey(t *testing.T) {
 	remove("ca-key.pem")(t, dir)
 	ca := read(t, c.CAFile)
 
-	ensure(t, dir, pki.Names{}, start.Add(day)) // nothing to issue, nothing to complain about
+	// Nothing has to be issued yet, and still it has to be known.
+	if c := ensure(t, dir, pki.Names{}, start.Add(day)); c.Authority != pki.AuthorityWithoutKey || c.CAKeyFile != filepath.Join(dir, "ca-key.pem") {
+		t.Errorf("%+v", c)
+	}
 	_, err := pki.Ensure(dir, pki.Names{Extra: []string{"new.example"}}, start)
 	if err == nil || !strings.Contains(err.Error(), "ca-key.pem") {
 		t.Fatalf("err = %v, want one that names ca-key.pem", err)
@@ -343,6 +359,35 @@ func truncate(name string) func(*testing.T, string) {
 		b := read(t, path)
 		if err := os.WriteFile(path, b[:len(b)/2], 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func empty(name string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		if err := os.Truncate(filepath.Join(dir, name), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func both(one, two func(*testing.T, string)) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		one(t, dir)
+		two(t, dir)
+	}
+}
+
+// crashed leaves what a crash in the middle of writing leaves.
+func crashed(names ...string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(dir, "."+name+".tmp"), []byte("-----BEGIN"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -18,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
@@ -309,7 +308,7 @@ func TestEveryPublisher(t *testing.T) {
 // The id of the topic in each of many small events may make them more than the
 // log takes in one call. They are stored all the same.
 func TestMostEventsOfALongTopic(t *testing.T) {
-	e, err := engine.Open(t.Context(), engine.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	e, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +317,7 @@ func TestMostEventsOfALongTopic(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	log, err := eventlog.Open(t.Context(), e.JetStream(), eventlog.Options{})
+	log, err := eventlog.Open(e, eventlog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +352,9 @@ func TestMostEventsOfALongTopic(t *testing.T) {
 			}
 			next++
 		}
-		b.Done()
+		for i := range b.Claims {
+			b.Claims[i].Release()
+		}
 		if next >= most {
 			cancel()
 		}

@@ -12,31 +12,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/intertie/intertie/engine"
 	"github.com/intertie/intertie/engine/disktest"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/resource"
 )
 
-// openOn opens a store on a small disk, guarded as the program guards it.
-func openOn(t *testing.T, d *disktest.Disk) (*Store, *engine.Engine) {
+// openOn opens a store on a small disk, which is measured often.
+func openOn(t *testing.T, d *disktest.Disk) (*Store, *local.Engine) {
 	t.Helper()
-	e, err := engine.Open(t.Context(), engine.Options{Dir: d.Dir, CheckSpaceEvery: 20 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	o := options(t, e)
-	o.Space = e.Space()
-	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s, e
+	e := openWith(t, local.Options{Dir: d.Dir, MeasureEvery: 20 * time.Millisecond, MemTable: 1 << 20})
+	return openStore(t, e), e
 }
 
 // Two resources that are written as one, over and over, while another program

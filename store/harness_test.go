@@ -8,22 +8,38 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/resource"
 )
 
-func TestMain(m *testing.M) {
-	// nats-server leaves this one behind for a batch that it could not write.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*msgBlock).flushLoop"))
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// memory is a file system in memory with an empty data folder.
+func memory(t testing.TB) vfs.FS {
+	t.Helper()
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll(dataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return fs
 }
 
-// openEngine starts an embedded engine in dir; it ends with the test, or before
+const dataDir = "/data"
+
+// openEngine opens the engine of a file system; it ends with the test, or before
 // when the test closes it.
-func openEngine(t testing.TB, dir string) *engine.Engine {
+func openEngine(t testing.TB, fs vfs.FS) *local.Engine {
 	t.Helper()
-	e, err := engine.Open(t.Context(), engine.Options{Dir: dir})
+	return openWith(t, local.Options{Dir: dataDir, FS: fs})
+}
+
+func openWith(t testing.TB, o local.Options) *local.Engine {
+	t.Helper()
+	e, err := local.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,16 +53,16 @@ func openEngine(t testing.TB, dir string) *engine.Engine {
 
 func testKey(first byte) []byte { return append(bytes.Repeat([]byte{7}, masterKeyBytes-1), first) }
 
-func options(t testing.TB, e *engine.Engine) Options {
+func options(t testing.TB, e engine.Resources) Options {
 	t.Helper()
 	sealer, err := NewSealer(testKey(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Conn: e.Conn(), JS: e.JetStream(), Sealer: sealer, Logger: slog.New(slog.DiscardHandler)}
+	return Options{Engine: e, Sealer: sealer, Logger: slog.New(slog.DiscardHandler)}
 }
 
-func openStore(t testing.TB, e *engine.Engine) *Store {
+func openStore(t testing.TB, e engine.Resources) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), options(t, e))
 	if err != nil {
@@ -59,7 +75,7 @@ func openStore(t testing.TB, e *engine.Engine) *Store {
 // newStore is a store on an engine of its own.
 func newStore(t testing.TB) *Store {
 	t.Helper()
-	return openStore(t, openEngine(t, t.TempDir()))
+	return openStore(t, openEngine(t, memory(t)))
 }
 
 const testType = "Microsoft.EventGrid/partnerTopics"
@@ -132,11 +148,23 @@ func valueOf(r *resource.Resource) string {
 // catchUp waits until one node knows what another one does.
 func catchUp(t testing.TB, behind, ahead *Store) {
 	t.Helper()
-	seq, err := ahead.position()
+	position, err := ahead.position()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := behind.waitFor(t.Context(), seq); err != nil {
+	if err := behind.waitUntil(t.Context(), func() bool { return behind.applied >= position }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// putRaw writes values as they are.
+func putRaw(t testing.TB, e engine.Resources, s *Store, writes ...engine.Write) {
+	t.Helper()
+	position, err := s.position()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Commit(t.Context(), position, writes); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // Two stores on one engine are two nodes of one cluster.
 
 func TestAnotherNodeSeesWhatIsWritten(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	a, b := openStore(t, e), openStore(t, e)
 	seen := make(chan Change, 10)
 	b.Observe(func(cs []Change) {
@@ -38,7 +38,7 @@ func TestAnotherNodeSeesWhatIsWritten(t *testing.T) {
 }
 
 func TestFunctionRunsAgainWhenAnotherNodeWasFaster(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	a, b := openStore(t, e), openStore(t, e)
 	put(t, a, topic("rg", "x", "0"))
 	catchUp(t, b, a)
@@ -68,7 +68,7 @@ func TestFunctionRunsAgainWhenAnotherNodeWasFaster(t *testing.T) {
 // What fn has read and not written counts as well: the parent that it found,
 // the name that it did not find.
 func TestWhatWasOnlyReadIsStillTrue(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	a, b := openStore(t, e), openStore(t, e)
 	put(t, a, topic("rg", "parent", ""))
 	catchUp(t, b, a)
@@ -93,7 +93,7 @@ func TestWhatWasOnlyReadIsStillTrue(t *testing.T) {
 }
 
 func TestCountingOnTwoNodesLosesNothing(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	nodes := []*Store{openStore(t, e), openStore(t, e)}
 	put(t, nodes[0], topic("rg", "n", "0"))
 	catchUp(t, nodes[1], nodes[0])
@@ -181,7 +181,7 @@ func TestObserversSeeATransactionAtOnceAndBeforeCommitReturns(t *testing.T) {
 }
 
 func TestReopeningNeverShowsADeletedResource(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	s := openStore(t, e)
 	put(t, s, topic("rg", "a", "1"), topic("rg", "b", "1"))
 	remove(t, s, topicID("rg", "a"))

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/intertie/intertie/resource"
@@ -83,26 +82,8 @@ func decode(data []byte, sealer *Sealer) (*resource.Resource, error) {
 
 func sealName(uid resource.UID) string { return "resource/" + uid.String() }
 
-// subjectPrefix is followed by the escaped key of one resource.
-const subjectPrefix = "intertie.state.r."
-
-// subjectTransaction holds the last transaction of several resources, whole.
-const subjectTransaction = "intertie.state.tx"
-
-// subjectOf turns the key of an id into a subject: a token per segment, every
-// byte that NATS or its tools could take amiss written as =XX.
-func subjectOf(key string) string {
-	var b strings.Builder
-	b.WriteString(subjectPrefix)
-	for _, c := range []byte(strings.TrimPrefix(key, "/")) {
-		switch {
-		case c == '/':
-			b.WriteByte('.')
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_':
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, "=%02X", c)
-		}
-	}
-	return b.String()
+// Check reports why the value of a resource cannot be read.
+func Check(value []byte, sealer *Sealer) error {
+	_, err := decode(value, sealer)
+	return err
 }

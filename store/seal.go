@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/intertie/intertie/atomicfile"
 )
 
 // Sealer encrypts secrets at rest with AES-256-GCM. Each sealed text is bound
@@ -58,15 +60,12 @@ func LoadMasterKey(path string, create bool) ([]byte, error) {
 func createMasterKey(path string) ([]byte, error) {
 	key := make([]byte, masterKeyBytes)
 	rand.Read(key) // never fails: crypto/rand ends the program instead
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("create master key: %w", err)
 	}
-	// Through a temporary name: a crash must not leave half a key behind.
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("create master key: %w", err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
+	// Durable before anything is sealed with it.
+	text := base64.StdEncoding.EncodeToString(key) + "\n"
+	if err := atomicfile.Write(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("create master key: %w", err)
 	}
 	return key, nil

@@ -12,20 +12,21 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
 
+	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/resource"
 )
 
 func TestSecretsAreInNoFile(t *testing.T) {
 	const marker = "marker-of-a-secret"
 	dir := t.TempDir()
-	e := openEngine(t, dir)
+	e := openWith(t, local.Options{Dir: dir})
 	s := openStore(t, e)
 	a, b := topic("rg", "a", "in the clear"), topic("rg", "b", "in the clear")
 	a.Secret("key1", marker)
 	b.Secret(marker, "x") // not even its name
-	put(t, s, a, b)       // as a batch, with a redo record
+	put(t, s, a, b)
 	a = a.Clone()
 	a.Secret("key2", marker)
 	put(t, s, a)
@@ -55,13 +56,13 @@ func TestSecretsAreInNoFile(t *testing.T) {
 	if readable < 3 { // or the search would find nothing whatever is written
 		t.Errorf("the records are not in the %d files searched", files)
 	}
-	if r, _ := openStore(t, openEngine(t, dir)).Get(a.ID); r.Secrets["key2"] != marker {
+	if r, _ := openStore(t, openWith(t, local.Options{Dir: dir})).Get(a.ID); r.Secrets["key2"] != marker {
 		t.Error("the secret is lost")
 	}
 }
 
 func TestWrongMasterKeyGivesOneClearError(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	s := openStore(t, e)
 	r := topic("rg", "a", "")
 	r.Secret("key1", "x")
@@ -79,7 +80,7 @@ func TestWrongMasterKeyGivesOneClearError(t *testing.T) {
 }
 
 func TestSealedSecretsCannotBeMovedToAnotherResource(t *testing.T) {
-	e := openEngine(t, t.TempDir())
+	e := openEngine(t, memory(t))
 	s := openStore(t, e)
 	victim := topic("rg", "victim", "")
 	victim.Secret("key1", "x")
@@ -87,7 +88,6 @@ func TestSealedSecretsCannotBeMovedToAnotherResource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
 	var rec record
 	if err := json.Unmarshal(data, &rec); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestSealedSecretsCannotBeMovedToAnotherResource(t *testing.T) {
 	if data, err = json.Marshal(rec); err != nil {
 		t.Fatal(err)
 	}
-	publishRaw(t, e, &nats.Msg{Subject: subjectOf(topicID("rg", "thief").Key()), Data: data})
+	putRaw(t, e, s, engine.Write{Key: topicID("rg", "thief").Key(), Value: data})
 	if _, err := Open(t.Context(), options(t, e)); err == nil || !strings.Contains(err.Error(), "cannot be opened") {
 		t.Errorf("got %v", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"sort"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/btree"
 
@@ -17,37 +16,30 @@ type Change struct{ Old, New *resource.Resource }
 
 // snapshot is the complete state in memory, with the indexes that reads need.
 type snapshot struct {
-	mu      sync.RWMutex // protects the fields below; held only for map work
-	byKey   map[string]*resource.Resource
-	all     *ordered            // every resource
-	byType  map[string]*ordered // by lower-case type
-	deleted map[string]marker
-	redo    map[string]bool // keys of the newest transaction
-}
-
-// marker is the message that says that a resource was deleted.
-type marker struct {
-	revision uint64
-	at       time.Time
+	mu     sync.RWMutex // protects the fields below; held only for map work
+	byKey  map[string]*resource.Resource
+	all    *ordered            // every resource
+	byType map[string]*ordered // by lower-case type
 }
 
 func newSnapshot() *snapshot {
 	return &snapshot{
-		byKey:   make(map[string]*resource.Resource),
-		all:     newOrdered(),
-		byType:  make(map[string]*ordered),
-		deleted: make(map[string]marker),
+		byKey:  make(map[string]*resource.Resource),
+		all:    newOrdered(),
+		byType: make(map[string]*ordered),
 	}
 }
 
-// apply makes a group of writes visible at once and returns what changed. redo,
-// unless nil, are the keys of a newer transaction than those before.
-func (s *snapshot) apply(writes []write, redo map[string]bool) []Change {
+// change is the new value of a resource, nil for none.
+type change struct {
+	key      string
+	resource *resource.Resource
+}
+
+// apply makes a group of writes visible at once and returns what changed.
+func (s *snapshot) apply(writes []change) []Change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if redo != nil {
-		s.redo = redo
-	}
 	changes := make([]Change, 0, len(writes))
 	for _, w := range writes {
 		old := s.byKey[w.key]
@@ -55,23 +47,13 @@ func (s *snapshot) apply(writes []write, redo map[string]bool) []Change {
 			s.remove(w.key, old)
 		}
 		if w.resource != nil {
-			delete(s.deleted, w.key)
 			s.insert(w.key, w.resource)
-		} else {
-			s.deleted[w.key] = marker{w.revision, w.at}
 		}
 		if old != nil || w.resource != nil {
 			changes = append(changes, Change{Old: old, New: w.resource})
 		}
 	}
 	return changes
-}
-
-// setRedo is apply without a write.
-func (s *snapshot) setRedo(redo map[string]bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.redo = redo
 }
 
 // replace makes s what fresh is, which nobody else has, and returns how they
@@ -86,41 +68,14 @@ func (s *snapshot) replace(fresh *snapshot) []Change {
 		}
 	}
 	for key, r := range fresh.byKey {
-		// A revision says what was written, unless the stream has lost its end.
+		// A revision says what was written, unless the engine has lost its end.
 		if old := s.byKey[key]; old == nil || old.Revision != r.Revision || !old.ModifiedAt.Equal(r.ModifiedAt) {
 			rest = append(rest, Change{Old: old, New: r})
 		}
 	}
 	sort.Slice(rest, func(i, j int) bool { return rest[i].New.Revision < rest[j].New.Revision })
-	s.byKey, s.all, s.byType, s.deleted, s.redo = fresh.byKey, fresh.all, fresh.byType, fresh.deleted, fresh.redo
+	s.byKey, s.all, s.byType = fresh.byKey, fresh.all, fresh.byType
 	return append(gone, rest...)
-}
-
-// stale returns at most n markers from before a time that recovery does not
-// need: it completes the newest transaction, and a resource of that which has no
-// newer message it takes for missing.
-func (s *snapshot) stale(before time.Time, n int) map[string]marker {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	found := make(map[string]marker)
-	for key, m := range s.deleted {
-		if len(found) == n {
-			break
-		}
-		if m.at.Before(before) && !s.redo[key] {
-			found[key] = m
-		}
-	}
-	return found
-}
-
-// forget drops a marker that is no longer in the stream.
-func (s *snapshot) forget(key string, m marker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.deleted[key] == m {
-		delete(s.deleted, key)
-	}
 }
 
 func (s *snapshot) insert(key string, r *resource.Resource) {

@@ -11,7 +11,6 @@ import (
 // goroutine and not after the function returned.
 type Tx struct {
 	store  *Store
-	base   uint64 // the stream must still end here when the writes arrive
 	writes map[string]*pending
 	order  []string
 }

@@ -16,6 +16,7 @@ type benchCmd struct {
 	Duration time.Duration `help:"About how long to take; by default as long as the scenario needs." placeholder:"DURATION"`
 	Size     float64       `help:"Multiply the scenario's numbers of events, retries and subscriptions. Default ${default}." default:"1" placeholder:"FACTOR"`
 	List     bool          `help:"List the scenarios and stop."`
+	Program  string        `help:"Measure another build of intertie instead of this one." placeholder:"FILE"`
 	JSON     bool          `name:"json" help:"Print JSON for scripts instead of a table."`
 }
 
@@ -36,7 +37,9 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 		Duration: c.Duration,
 		Size:     c.Size,
 		Setup:    setUpBench,
-		Progress: s.err,
+
+		Executable: c.Program,
+		Progress:   s.err,
 	})
 	if err != nil {
 		return err

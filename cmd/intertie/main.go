@@ -41,6 +41,7 @@ type cli struct {
 	Principal    principalCmd    `cmd:"" help:"Create and list service principals."`
 	Subscription subscriptionCmd `cmd:"" help:"Create and list Azure subscriptions."`
 	Bench        benchCmd        `cmd:"" help:"Measure Intertie against a plain baseline on this machine."`
+	Check        checkCmd        `cmd:"" help:"Read all of a data folder and say what is wrong with it."`
 	Version      versionCmd      `cmd:"" help:"Print the version."`
 
 	BenchBaseline baselineCmd `cmd:"" hidden:"" help:"Run the baseline that bench compares with."`

@@ -34,7 +34,9 @@ type serveCmd struct {
 	TLSKey     string `name:"tls-key" help:"PEM key of the certificate." default:"${tls_key}" placeholder:"FILE" env:"INTERTIE_TLS_KEY"`
 
 	NATS     string `name:"nats" help:"URL of a NATS cluster with JetStream to keep everything in; without it, in the data folder." default:"${nats}" placeholder:"URL" env:"INTERTIE_NATS"`
-	Replicas int    `help:"Copies that a cluster keeps of everything. Default ${default}." default:"${replicas}" placeholder:"N" env:"INTERTIE_REPLICAS"`
+	Replicas int    `help:"Copies that the cluster of --nats keeps of everything; 0 leaves them as they are, and makes 3 where there are three servers." default:"${replicas}" placeholder:"N" env:"INTERTIE_REPLICAS"`
+
+	AcceptLoss string `name:"accept-loss" help:"Go on without what the last start has named as missing, under the ID that it gave." placeholder:"ID" env:"INTERTIE_ACCEPT_LOSS"`
 
 	PublishDomain  string   `name:"publish-domain" help:"Domain D for endpoints like https://NAME.REGION-1.D/api/events." default:"${publish_domain}" placeholder:"D" env:"INTERTIE_PUBLISH_DOMAIN"`
 	Gallery        string   `help:"YAML file with the partners that customers find in the gallery; read at the start." placeholder:"FILE" env:"INTERTIE_GALLERY"`
@@ -84,6 +86,7 @@ func (c *serveCmd) options() app.Options {
 	o.Data, o.Listen, o.ListenHTTP, o.PublicURL = c.Data, c.Listen, c.ListenHTTP, c.PublicURL
 	o.TLSCert, o.TLSKey = c.TLSCert, c.TLSKey
 	o.NATS, o.Replicas, o.PublishDomain = c.NATS, c.Replicas, c.PublishDomain
+	o.AcceptLoss = c.AcceptLoss
 	o.MasterKeyFile, o.AllowPrivateWebhooks, o.WebhookCA = c.MasterKeyFile, c.AllowPrivateWebhooks, c.WebhookCA
 	o.Regions, o.AllowedHosts, o.TrustedProxies = c.Regions, c.AllowedHosts, c.TrustedProxies
 	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
@@ -125,6 +128,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		}
 	} else if ctx.Err() != nil {
 		err = nil // stopped by a signal before it was ready: nothing went wrong
+	}
+	if errors.Is(err, app.ErrStorage) {
+		return err // at once: what is under way may never come back
 	}
 	draining, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer done()

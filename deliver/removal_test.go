@@ -1,0 +1,119 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/intertie/intertie/destination"
+	"github.com/intertie/intertie/eventlog"
+)
+
+// dropped counts the lines about each event that was dropped.
+func (r *rig) dropped(why reason) map[string]int {
+	id := regexp.MustCompile(` eventId=(\S+) `)
+	times := make(map[string]int)
+	for _, line := range r.lines.with("event dropped", "reason="+string(why)+" ") {
+		times[id.FindStringSubmatch(line)[1]]++
+	}
+	return times
+}
+
+// Whenever a subscription is deleted, each event that it was owed is named and
+// counted, and none twice: also those whose attempt was under way for so long that
+// the backlog has a copy of them, wherever that copy is.
+func TestADeletedSubscriptionAccountsForEveryEvent(t *testing.T) {
+	refused := destination.Verdict{Outcome: destination.BadRequest, Status: 400}
+	for _, row := range []struct {
+		name    string
+		verdict destination.Verdict // of the attempts under way
+		full    bool                // the backlog cannot be written
+		batch   Batch
+	}{
+		{name: "delivered in the end", verdict: delivered},
+		{name: "failed in the end", verdict: erred},
+		{name: "refused in the end", verdict: refused},
+		{name: "refused, and no backlog written", verdict: refused, full: true},
+		{name: "delivered, and no backlog written", verdict: delivered, full: true},
+		{name: "a batch delivered in the end", verdict: delivered, batch: Batch{Events: 10}},
+		{name: "a batch refused in the end", verdict: refused, batch: Batch{Events: 10}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			// The attempts are insured after a second, their copies written and read
+			// back soon after, and settled after two.
+			for at := time.Millisecond; at < 2500*time.Millisecond; at += 35 * time.Millisecond {
+				synctest.Test(t, func(t *testing.T) { deleteAfter(t, at, row.verdict, row.full, row.batch) })
+				if t.Failed() {
+					t.Fatalf("deleted after %s", at)
+				}
+			}
+		})
+	}
+}
+
+func deleteAfter(t *testing.T, at time.Duration, verdict destination.Verdict, full bool, batch Batch) {
+	t.Helper()
+	const events = 120
+	r := newRig(t, newDisk(), -1, func(o *Options) { o.QueueItems = 30 })
+	if full {
+		r.log.failing = func(queue string, _ []eventlog.Delivery) error {
+			if queue == queueBacklog {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}
+	}
+	var mu sync.Mutex
+	taken := make(map[string]int)
+	s := sub(t, 1, batchFunc(func(ctx context.Context, n *destination.Notification) destination.Verdict {
+		v := slowly(2*time.Second, verdict)(ctx, n)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, it := range n.Items {
+			if v.Outcome == destination.Delivered {
+				taken[it.Event.ID]++
+			}
+		}
+		return v
+	}))
+	s.Batch = batch
+	r.SetTopic(topicUID, topicID, []*Subscription{s})
+	r.start()
+	defer r.stop(t)
+	for i := range events / 10 {
+		r.disk.publish(entries(i*10, 10)...)
+	}
+	pass(at)
+	known := r.value(t, "eventgrid_delivery_success_total") // of a subscription that is not deleted
+	backlog := r.disk.count(queueBacklog) > 0
+	r.SetTopic(topicUID, topicID, nil)
+	pass(5 * time.Minute)
+
+	dropped := r.dropped(reasonSubscriptionDeleted)
+	for id, n := range r.dropped(undeliverable(verdict.Outcome)) {
+		dropped[id] += n // what was refused before that
+	}
+	for i := range events {
+		if id := fmt.Sprintf("e%d", i); taken[id]+dropped[id] != 1 {
+			t.Errorf("%s was delivered %d times and dropped %d times", id, taken[id], dropped[id])
+		}
+	}
+	lines := len(r.lines.with("event dropped", "reason="+string(reasonSubscriptionDeleted)))
+	if n := r.value(t, "eventgrid_dropped_total", string(reasonSubscriptionDeleted)); int(n) != lines {
+		t.Errorf("dropped_total = %v, and %d lines", n, lines)
+	}
+	if int(known) > len(taken) {
+		t.Errorf("delivery_success_total = %v of %d", known, len(taken))
+	}
+	if n := len(r.lines.with("backlog dropped", s.UID.String())); backlog && n != 1 {
+		t.Errorf("%d lines about the backlog", n)
+	}
+	if r.disk.left() != 0 {
+		t.Errorf("%d records are left", r.disk.left())
+	}
+}

@@ -1,0 +1,190 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"syscall"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"github.com/intertie/intertie/engine"
+)
+
+// databaseFolder is where Pebble keeps its files.
+const databaseFolder = "pebble"
+
+// pebbleFormat is the newest format of Pebble that we rely on: with it, damage
+// to a part of the write-ahead log that was synced can be told from its end.
+const pebbleFormat = pebble.FormatTableFormatV6
+
+// open looks at all that must be there, and opens it. It looks with a database that
+// is opened for reading: opened for writing, Pebble takes what it cannot read at the
+// end of its files for what was never written, and deletes what nothing refers to.
+// So what is refused is left as it was.
+func (e *Engine) open() error {
+	path := e.fs.PathJoin(e.opts.Dir, databaseFolder)
+	there, err := e.isThere(path)
+	if err != nil {
+		return err
+	}
+	ackedPath := e.fs.PathJoin(e.opts.Dir, ackedFile)
+	var damaged int
+	e.acked, damaged, err = openAcked(e.fs, ackedPath, !there && !e.readOnly)
+	switch {
+	case oserror.IsNotExist(err) && there:
+		damaged = ackedSlots // examine says so
+	case oserror.IsNotExist(err):
+		return fmt.Errorf("there is no data in %s", e.opts.Dir)
+	case err != nil:
+		return fmt.Errorf("open %s: %w", ackedPath, err)
+	case !there && e.acked.written > 0:
+		return e.loss(false, fmt.Sprintf("the database in %s is missing; %d writes to it were acknowledged", path, e.acked.written))
+	}
+	if there {
+		if err := e.look(path, ackedPath, damaged); err != nil || e.readOnly {
+			return err
+		}
+	}
+	if e.db, err = e.openDatabase(path, false); err != nil {
+		return err
+	}
+	return e.setOut(ackedPath, damaged)
+}
+
+// look opens the database for reading and examines it. What a person has accepted as
+// lost is given up.
+func (e *Engine) look(path, ackedPath string, damaged int) (err error) {
+	e.db, err = e.openDatabase(path, true)
+	if loss, ok := errors.AsType[*engine.LossError](err); ok && loss.Acceptable && e.accepts(loss.ID) {
+		if err = e.cutLogs(path); err == nil {
+			e.accepted = true
+			e.db, err = e.openDatabase(path, true)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.examine(ackedPath, damaged); err != nil || e.readOnly {
+		return err
+	}
+	err = e.accept(path)
+	if e.db != nil {
+		err = errors.Join(err, e.db.Close())
+		e.db = nil
+	}
+	return err
+}
+
+// isThere reports whether there is a database.
+func (e *Engine) isThere(path string) (bool, error) {
+	desc, err := pebble.Peek(path, e.fs)
+	if err != nil && !oserror.IsNotExist(err) {
+		return false, fmt.Errorf("look for a database in %s: %w", path, err)
+	}
+	return err == nil && desc.Exists, nil
+}
+
+// openDatabase opens Pebble, or returns when the engine has failed meanwhile:
+// then what hangs is left behind.
+func (e *Engine) openDatabase(path string, readOnly bool) (*pebble.DB, error) {
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil { // Pebble's way when it cannot even give up
+				r.err = fmt.Errorf("panic: %v", p)
+			}
+			opened <- r
+		}()
+		r.db, r.err = pebble.Open(path, e.pebbleOptions(readOnly))
+	}()
+	select {
+	case r := <-opened:
+		switch errno := syscall.Errno(0); {
+		case r.err == nil:
+			return r.db, nil
+		case errors.As(r.err, &errno) && errno != syscall.ENOENT:
+			// The system refused something: nothing is said of the data.
+			return nil, fmt.Errorf("open the database in %s: %w", path, r.err)
+		case pebble.IsCorruptionError(r.err), oserror.IsNotExist(r.err):
+			// Of what Pebble needs to open, only the log can do without its end.
+			log := strings.Contains(r.err.Error(), "WAL")
+			return nil, e.loss(log, fmt.Sprintf("the database in %s cannot be opened: %v", path, r.err))
+		default:
+			return nil, fmt.Errorf("open the database in %s: %w", path, r.err)
+		}
+	case <-e.failed:
+		return nil, fmt.Errorf("open the database in %s: %w", path, e.Err())
+	}
+}
+
+func (e *Engine) pebbleOptions(readOnly bool) *pebble.Options {
+	o := &pebble.Options{
+		FS:                          e.fs,
+		ReadOnly:                    readOnly,
+		FormatMajorVersion:          pebbleFormat,
+		Merger:                      merger,
+		Logger:                      pebbleLogger{e},
+		MemTableSize:                e.opts.MemTable,
+		MemTableStopWritesThreshold: 4,
+		CacheSize:                   8 << 20,
+		MaxOpenFiles:                512,
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) {
+				// A full disk ends by itself, and Pebble tries again.
+				if !errors.Is(err, syscall.ENOSPC) && e.opened.Load() {
+					e.fail(fmt.Errorf("in the background of the database: %w", err))
+				}
+			},
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				if !e.opened.Load() {
+					return // whoever reads is told
+				}
+				e.fail(fmt.Errorf("the database is damaged: %s at %s: %w", i.Path, i.Bounds.String(), i.Details))
+			},
+		},
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	return o
+}
+
+// pebbleLogger passes on what Pebble has to say. What it calls fatal must not
+// return: it would go on with what is broken.
+type pebbleLogger struct{ e *Engine }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	if l.e.logger.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // handlers take a nil context
+		l.e.logger.Debug("pebble", "says", fmt.Sprintf(format, args...))
+	}
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.e.logger.Error("pebble", "says", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.e.fail(fmt.Errorf(format, args...)) //nolint:err113,nolintlint // Pebble's text
+	select {}
+}
+
+// loss returns a [engine.LossError] whose ID is of its findings.
+func (e *Engine) loss(acceptable bool, findings ...string) error {
+	return &engine.LossError{ID: lossID(findings), Findings: findings, Acceptable: acceptable}
+}
+
+// lossID is short enough to be typed.
+func lossID(findings []string) string {
+	return fmt.Sprintf("%08x", uint32(xxhash.Sum64String(strings.Join(findings, "\n")))) //nolint:gosec // half of it is enough
+}
+
+// accepts reports whether a person has accepted what has this ID.
+func (e *Engine) accepts(id string) bool { return !e.readOnly && e.opts.AcceptLoss == id }
