@@ -22,6 +22,7 @@ type disk struct {
 	mu      sync.Mutex
 	next    int
 	records []*record // in the order written
+	gone    int       // of those, settled whole
 	changed chan struct{}
 	// writes counts calls by queue.
 	writes map[string]int
@@ -55,7 +56,7 @@ func (k *disk) owned(entry func(*eventlog.Entry), delivery func(*eventlog.Delive
 	for _, r := range k.records {
 		for i := range r.settled {
 			switch {
-			case r.settled[i] && !k.forgets:
+			case r.left == 0, r.settled[i] && !k.forgets:
 			case r.entries != nil:
 				entry(&r.entries[i])
 			default:
@@ -70,6 +71,7 @@ const (
 	queueRetries = "retries"
 	queueDead    = "dead letters"
 	queueBacklog = "backlog"
+	dropping     = "dropping a backlog" // what failing is asked before it
 )
 
 func newDisk() *disk {
@@ -93,18 +95,22 @@ func (k *disk) add(rs ...*record) {
 func (k *disk) settle(refs []engine.Ref) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	gone := false
+	drained := false
 	for _, ref := range refs {
 		r := ref.Of.(*record)
 		if r.settled[ref.Index] {
 			panic("settled twice")
 		}
 		r.settled[ref.Index] = true
-		r.left--
-		gone = gone || r.left == 0
+		if r.left--; r.left == 0 {
+			k.gone++
+			drained = drained || r.queue == queueBacklog
+		}
 	}
-	if gone {
-		k.records = slices.DeleteFunc(k.records, func(r *record) bool { return r.left == 0 })
+	if k.gone > len(k.records)/2 { // not one by one
+		k.records, k.gone = slices.DeleteFunc(k.records, func(r *record) bool { return r.left == 0 }), 0
+	}
+	if drained {
 		k.tell()
 	}
 }
@@ -113,6 +119,7 @@ func (k *disk) settle(refs []engine.Ref) {
 func (k *disk) crashed() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.records, k.gone = slices.DeleteFunc(k.records, func(r *record) bool { return r.left == 0 }), 0
 	if k.forgets {
 		for _, r := range k.records {
 			clear(r.settled)
@@ -136,7 +143,7 @@ func (k *disk) count(queue string) int {
 	defer k.mu.Unlock()
 	n := 0
 	for _, r := range k.records {
-		if r.queue == queue {
+		if r.queue == queue && r.left > 0 {
 			n++
 		}
 	}
@@ -147,7 +154,7 @@ func (k *disk) count(queue string) int {
 func (k *disk) left() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.records)
+	return len(k.records) - k.gone
 }
 
 func (k *disk) written(queue string) int {
@@ -224,13 +231,14 @@ func (s *session) put(_ context.Context, queue string, sub resource.UID, ts []ev
 	s.mu.Lock()
 	s.writes[queue]++
 	s.mu.Unlock()
-	if queue == queueBacklog {
-		s.add(&record{queue: queue, sub: sub, deliveries: ds})
-	} else {
+	rs := []*record{{queue: queue, sub: sub, deliveries: ds}}
+	if queue != queueBacklog {
+		rs = rs[:0]
 		for i := range ds {
-			s.add(&record{queue: queue, deliveries: ds[i : i+1]})
+			rs = append(rs, &record{queue: queue, deliveries: ds[i : i+1]})
 		}
 	}
+	s.add(rs...)
 	eventlog.ReleaseAll(claims)
 	return nil
 }
@@ -241,7 +249,7 @@ func (s *session) Backlogs(context.Context) ([]resource.UID, error) {
 	seen := make(map[resource.UID]bool)
 	var subs []resource.UID
 	for _, r := range s.records {
-		if r.queue == queueBacklog && !seen[r.sub] {
+		if r.queue == queueBacklog && r.left > 0 && !seen[r.sub] {
 			seen[r.sub] = true
 			subs = append(subs, r.sub)
 		}
@@ -249,14 +257,19 @@ func (s *session) Backlogs(context.Context) ([]resource.UID, error) {
 	return subs, nil
 }
 
+// DropBacklog that fails has dropped one record.
 func (s *session) DropBacklog(_ context.Context, sub resource.UID, each func(eventlog.Delivery)) error {
 	if !s.step() {
 		return errDead
 	}
+	var err error
+	if s.failing != nil {
+		err = s.failing(dropping, nil)
+	}
 	var gone []eventlog.Delivery
 	s.mu.Lock()
 	s.records = slices.DeleteFunc(s.records, func(r *record) bool {
-		if r.queue != queueBacklog || r.sub != sub || s.wasHanded(r) {
+		if r.queue != queueBacklog || r.sub != sub || r.left == 0 || s.wasHanded(r) || err != nil && gone != nil {
 			return false
 		}
 		for _, i := range r.open() {
@@ -269,7 +282,7 @@ func (s *session) DropBacklog(_ context.Context, sub resource.UID, each func(eve
 	for _, d := range gone {
 		each(d)
 	}
-	return nil
+	return err
 }
 
 func (s *session) wasHanded(r *record) bool {
@@ -342,7 +355,7 @@ func (s *session) consume(ctx context.Context, queue string, sub resource.UID, h
 		s.mu.Lock()
 		changed := s.changed
 		for _, r := range s.records {
-			if r.queue != queue || r.sub != sub {
+			if r.queue != queue || r.sub != sub || r.left == 0 {
 				continue
 			}
 			left = true

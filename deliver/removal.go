@@ -22,7 +22,8 @@ type removal struct {
 	sub resource.UID
 	// lane is the one that was closed, whose tasks may still write or read the backlog;
 	// nil for a subscription that is not known.
-	lane *lane
+	lane    *lane
+	dropped int // events so far
 }
 
 func newRemovals() *removals { return &removals{wake: make(chan struct{}, 1)} }
@@ -76,18 +77,17 @@ func (d *Dispatcher) dropBacklogs(ctx context.Context) error {
 			if one.lane != nil {
 				one.lane.tasks.Wait() // their context ended when the lane was closed
 			}
-			dropped := 0
 			err := d.log.DropBacklog(ctx, one.sub, func(dl eventlog.Delivery) {
 				if one.lane.insures(dl.ID) {
 					return // the attempt under way tells what becomes of it
 				}
-				dropped++
+				one.dropped++
 				d.drop(one.lane, dl, reasonSubscriptionDeleted)
 			})
 			switch {
 			case err == nil:
 				d.logger.Info("backlog dropped", slog.String("reason", string(reasonSubscriptionDeleted)),
-					slog.String("subscription", one.sub.String()), slog.Int("events", dropped))
+					slog.String("subscription", one.sub.String()), slog.Int("events", one.dropped))
 			case ctx.Err() != nil:
 				return nil //nolint:nilerr // a stop is no error; the next start finds the backlog
 			default:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,4 +118,50 @@ func deleteAfter(t *testing.T, at time.Duration, verdict destination.Verdict, fu
 	if r.disk.left() != 0 {
 		t.Errorf("%d records are left", r.disk.left())
 	}
+}
+
+// Those that were dropped before it failed are not forgotten, nor told twice.
+func TestABacklogThatIsDroppedInPieces(t *testing.T) {
+	const events = 1000
+	inBubble(t, func(r *rig) []*Subscription {
+		broken := time.Now().Add(3 * time.Second)
+		r.log.failing = func(queue string, _ []eventlog.Delivery) error {
+			if queue == dropping && time.Now().Before(broken) {
+				return errors.New("the disk is slow")
+			}
+			return nil
+		}
+		return []*Subscription{sub(t, 1, hang(time.Hour, erred))}
+	}, func(r *rig) {
+		for i := range events / 10 {
+			r.disk.publish(entries(i*10, 10)...)
+		}
+		pass(2 * time.Second)
+		r.RemoveTopic(topicUID)
+		pass(3 * time.Second)
+		dropped := r.dropped(reasonSubscriptionDeleted)
+		for id, n := range dropped {
+			if n != 1 {
+				t.Errorf("%s was dropped %d times", id, n)
+			}
+		}
+		// The others are those whose attempts are under way.
+		if n := events - len(dropped); n < 1 || n > 64 {
+			t.Errorf("%d of %d were dropped", len(dropped), events)
+		}
+		failures := len(r.lines.with("backlog not dropped"))
+		counted := 0
+		for _, line := range r.lines.with("backlog dropped") {
+			_, text, _ := strings.Cut(line, " events=")
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counted += n
+		}
+		// What was in memory was dropped before, and is not in the line.
+		if failures < 2 || counted < events/4 || counted > len(dropped) {
+			t.Errorf("%d events are counted after %d failures, %d were dropped", counted, failures, len(dropped))
+		}
+	}, func(o *Options) { o.QueueItems = 30 })
 }

@@ -152,8 +152,9 @@ type Deliveries interface {
 	DropSpilled(ctx context.Context, sub resource.UID, each func(Pending)) error
 }
 
-// MaxWait is longer than anything waits: Event Grid keeps an event for a day.
-const MaxWait = 26 * time.Hour
+// MaxWait is longer than anything waits: Event Grid keeps an event for a day, and a
+// delay is spread by a tenth.
+const MaxWait = 28 * time.Hour
 
 // Resources holds values by key, changed in transactions.
 type Resources interface {

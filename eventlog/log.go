@@ -224,7 +224,7 @@ func (l *Log) DropBacklog(ctx context.Context, sub resource.UID, each func(Deliv
 	return l.engine.DropSpilled(ctx, sub, func(p engine.Pending) {
 		d, err := decodeDelivery(&p.Delivery)
 		if err != nil {
-			l.unreadable(queueNames[engine.Spilled], err)
+			l.logger.Error("a record cannot be read and goes with its backlog", "subscription", sub, "error", err)
 			d.Subscription = sub
 		}
 		each(d)

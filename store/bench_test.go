@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -12,7 +13,7 @@ import (
 func BenchmarkCommit(b *testing.B) {
 	for _, n := range []int{1, 2} {
 		b.Run(fmt.Sprintf("resources=%d", n), func(b *testing.B) {
-			s := newStore(b)
+			s := openStore(b, openWith(b, local.Options{Dir: b.TempDir()}))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				commit(b, s, func(tx resource.Tx) error {

@@ -93,10 +93,6 @@ func write(t *testing.T, name, value string, revision uint64) engine.Write {
 	return engine.Write{Key: topicID("rg", name).Key(), Value: data, Revision: revision}
 }
 
-func gone(name string, revision uint64) engine.Write {
-	return engine.Write{Key: topicID("rg", name).Key(), Revision: revision}
-}
-
 // A follower that loses its place begins again with everything there is: the snapshot
 // becomes that, also where it was ahead, and the observers are told the difference.
 func TestFollowingBeginsAgain(t *testing.T) {

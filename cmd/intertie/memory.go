@@ -19,7 +19,7 @@ import (
 // time on a server with very many resources; so it moves up with that.
 const (
 	gcPercent        = 300
-	leastMemoryLimit = 220 << 20
+	leastMemoryLimit = 160 << 20
 	liveShare        = 2 // the limit is at least that many times what lives
 	memoryLookEvery  = time.Second
 

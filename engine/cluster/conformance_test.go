@@ -46,7 +46,7 @@ func (p *place) Fill(e engine.Engine, full bool) {
 }
 
 func TestConformance(t *testing.T) {
-	checks := 20
+	checks := 12
 	if testing.Short() {
 		checks = 5
 	}
@@ -55,10 +55,8 @@ func TestConformance(t *testing.T) {
 			// It is the engine that crashes here, not the server: syncing costs time only.
 			return &place{t: t, server: startServer(t, func(o *server.Options) { o.SyncAlways = false })}
 		},
-		Checks: checks,
-		// Under the race detector, 8,192 messages in hand with a heartbeat every
-		// 120 ms take their time.
-		Patience: 2 * time.Minute,
+		Checks:   checks,
+		Patience: time.Minute,
 		Leaks: []goleak.Option{
 			// The server lives on, with the consumers of its streams.
 			goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*consumer).setLeader.func2"),

@@ -57,6 +57,7 @@ func (e *Engine) connectOptions() []nats.Option {
 	log := e.opts.Logger
 	return []nats.Option{
 		nats.Name("intertie"),
+		nats.Timeout(requestTimeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(recoverDelay),
 		nats.DrainTimeout(drainTimeout),
@@ -106,7 +107,7 @@ func (e *Engine) lazyServers(ctx context.Context) (lazy []string, asked int, err
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return lazy, asked, nil //nolint:nilerr // that was all
+			return lazy, asked, nil // that was all
 		}
 		var answer struct {
 			Server struct {

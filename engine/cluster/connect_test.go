@@ -110,7 +110,7 @@ func TestSyncIsSeenWhereItCanBe(t *testing.T) {
 					t.Fatal(err)
 				}
 				conf.Host, conf.Port, conf.MaxPayload, conf.NoSigs, conf.NoLog = o.Host, o.Port, o.MaxPayload, true, true
-				*o = *conf //nolint:govet // nobody else has it
+				*o = *conf
 			})
 			var log lines
 			o := options(s)

@@ -192,7 +192,7 @@ func (l *line) follow(ctx context.Context, t *tier, ready chan<- letters, starte
 		if isClosed(err) {
 			return fmt.Errorf("read %s: %w", t.subject, err)
 		}
-		if err != nil {
+		if t.revive(ctx, err) != nil {
 			sleep(ctx, recoverDelay) // a leader moved, or the connection is lost
 		}
 		var got []arrival

@@ -137,7 +137,7 @@ func (e *Engine) end(why error) {
 func (e *Engine) over() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return cmp.Or(e.ended, error(engine.ErrClosed))
+	return cmp.Or(e.ended, engine.ErrClosed)
 }
 
 // fail ends the engine for good.
@@ -167,7 +167,7 @@ func (e *Engine) Counts() engine.Counts {
 	c := engine.Counts{Records: e.events.messagesLeft.Load()}
 	for q, l := range e.lines {
 		for _, t := range l.tiers {
-			c.Deliveries[q] += t.source.partsLeft.Load()
+			c.Deliveries[q] += t.partsLeft.Load()
 		}
 	}
 	c.Deliveries[engine.Spilled] = e.spilled.Load()

@@ -76,7 +76,7 @@ func (e *Engine) handOut(ctx context.Context, s *source, next func(context.Conte
 		if isClosed(err) || errors.Is(err, errDrained) {
 			return err
 		}
-		if err != nil {
+		if s.revive(ctx, err) != nil {
 			sleep(ctx, recoverDelay) // a leader moved, or the connection is lost
 		}
 	}

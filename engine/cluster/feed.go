@@ -49,7 +49,11 @@ func (s *source) next(ctx context.Context, n int) ([]arrival, error) {
 
 // now returns the messages that are there, at most n.
 func (s *source) now(n int) ([]arrival, error) {
-	batch, err := s.reader().FetchNoWait(n)
+	c := s.reader()
+	if c == nil {
+		return nil, jetstream.ErrConsumerNotFound
+	}
+	batch, err := c.FetchNoWait(n)
 	return s.takeAll(batch, err)
 }
 
@@ -69,39 +73,37 @@ func (s *source) takeAll(batch jetstream.MessageBatch, err error) ([]arrival, er
 }
 
 // former returns first what former processes had in hand, in order. After a crash
-// the server hands that out when AckWait is over, beside what is new; so it waits
-// as long. More than formerBytes it leaves to come in the server's order.
+// the server hands that out when AckWait is over, beside what is new; so it waits for
+// it, and twice as long at most: another node that is alive keeps what it has. More
+// than formerBytes is left to come in the server's order.
 func (s *source) former(ctx context.Context, ackWait time.Duration) ([]arrival, error) {
-	until := time.Now().Add(ackWait * 5 / 4)
-	info, err := s.reader().Info(ctx)
+	until := time.Now().Add(2 * ackWait)
+	c := s.reader()
+	if c == nil {
+		return nil, jetstream.ErrConsumerNotFound
+	}
+	info, err := c.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out, _, _ := s.out()
 	missing := info.NumAckPending - out
 	var got []arrival
-	size := 0
-	gather := func() error {
-		for missing > 0 && size < formerBytes && ctx.Err() == nil {
-			some, err := s.now(min(missing, readAhead))
-			got = append(got, some...)
-			again := len(some)
-			for _, a := range some {
-				size += len(a.Data())
-				if meta, _ := a.Metadata(); meta != nil && meta.NumDelivered > 1 {
-					again--
-					missing--
-				}
-			}
-			if err != nil || len(some) == 0 || again > 0 { // what is new comes after what comes again
-				return err
+	for size := 0; missing > 0 && size < formerBytes && err == nil && ctx.Err() == nil; {
+		var some []arrival
+		some, err = s.now(min(missing, readAhead))
+		got = append(got, some...)
+		again := 0
+		for _, a := range some {
+			size += len(a.Data())
+			if meta, _ := a.Metadata(); meta != nil && meta.NumDelivered > 1 {
+				again++
 			}
 		}
-		return nil
-	}
-	err = gather()
-	if err == nil && missing > 0 && size < formerBytes && sleep(ctx, time.Until(until)) {
-		err = gather()
+		missing -= again
+		if again == 0 && (time.Now().After(until) || !sleep(ctx, ackWait/10)) {
+			break
+		}
 	}
 	slices.SortFunc(got, func(a, b arrival) int { return cmp.Compare(a.held.seq, b.held.seq) })
 	return got, err

@@ -23,11 +23,11 @@ var errLostPlace = errors.New("a transaction was overwritten before it was read"
 func (e *Engine) Follow(ctx context.Context, apply func(engine.Transaction) error) error {
 	var refused error // what apply said
 	err := e.read(ctx, func(ctx context.Context) error {
-		for {
+		for failing := false; ; {
 			round, cancel := context.WithCancel(ctx)
 			r := &replay{engine: e, all: make(map[string]engine.Write), again: cancel}
 			r.apply = func(t engine.Transaction) error {
-				refused = apply(t)
+				refused, failing = apply(t), false
 				e.reached(r, t.Position, false)
 				return refused
 			}
@@ -44,7 +44,10 @@ func (e *Engine) Follow(ctx context.Context, apply func(engine.Transaction) erro
 			case again:
 				continue
 			}
-			e.opts.Logger.Warn("resources cannot be followed, reading them again", "error", err)
+			if !failing { // once, not four times a second
+				e.opts.Logger.Warn("resources cannot be followed, reading them again", "error", err)
+			}
+			failing = true
 			sleep(ctx, recoverDelay)
 		}
 	})

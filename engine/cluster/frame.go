@@ -101,14 +101,14 @@ func (c *cursor) bytes(n uint64) []byte {
 
 func (c *cursor) number() uint64 {
 	v, n := binary.Uvarint(c.data)
-	c.bytes(uint64(max(n, 0))) //nolint:gosec // not negative
+	c.bytes(uint64(max(n, 0)))
 	c.bad = c.bad || n <= 0
 	return v
 }
 
 func (c *cursor) signed() int64 {
 	v, n := binary.Varint(c.data)
-	c.bytes(uint64(max(n, 0))) //nolint:gosec // not negative
+	c.bytes(uint64(max(n, 0)))
 	c.bad = c.bad || n <= 0
 	return v
 }

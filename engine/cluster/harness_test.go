@@ -59,7 +59,7 @@ func startServerIn(t testing.TB, dir string, change ...func(*server.Options)) *s
 // options are those of a test: what takes seconds takes a moment.
 func options(s *server.Server) cluster.Options {
 	return cluster.Options{
-		URL: s.ClientURL(), AckWait: 300 * time.Millisecond, TruncateEvery: 50 * time.Millisecond,
+		URL: s.ClientURL(), AckWait: ackWait, TruncateEvery: 50 * time.Millisecond,
 		Tiers: []time.Duration{time.Second, time.Minute, time.Hour},
 	}
 }

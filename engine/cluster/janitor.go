@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -157,6 +158,9 @@ func (s *source) truncate(ctx context.Context) (*jetstream.ConsumerInfo, error) 
 		return nil, fmt.Errorf("truncate %s: %w", s.subject, err)
 	}
 	s.truncated.Store(floor)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.acked, func(seq uint64, _ int64) bool { return seq <= floor })
 	return info, nil
 }
 

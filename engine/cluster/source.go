@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -16,15 +17,20 @@ import (
 	"github.com/intertie/intertie/engine"
 )
 
-// confirmTimeout bounds how long a server may take to say that it knows what is
-// settled.
-const confirmTimeout = time.Second
+const (
+	// confirmTimeout bounds how long a server may take to say that it knows what is
+	// settled.
+	confirmTimeout = time.Second
+	// ackedMost bounds source.acked; beyond it what is lost repeats.
+	ackedMost = 1 << 17
+)
 
 // source is a subject whose messages are handed out in order, by a consumer, and
 // knows which of them this process holds: handed out and not settled.
 type source struct {
 	subject string
 	stream  jetstream.Stream
+	config  jetstream.ConsumerConfig
 	shared  bool // the stream has other subjects
 	ordered bool // what former processes had in hand was handed out; the reader's
 	conn    *nats.Conn
@@ -36,6 +42,9 @@ type source struct {
 	held     map[uint64]*held   // by stream sequence
 	moved    bool               // something was settled or written since it was asked
 	last     string             // reply subject of the message settled last
+	// Messages settled and not cut off yet, by sequence, with when they were stored:
+	// their acknowledgement may get lost with a leader.
+	acked map[uint64]int64
 	// Known messages and their parts, to tell from the first how many the others
 	// have.
 	messages, parts int64
@@ -48,7 +57,48 @@ type source struct {
 func newSource(conn *nats.Conn, stream jetstream.Stream, subject string, settled func(int)) *source {
 	subjects := stream.CachedInfo().Config.Subjects
 	shared := len(subjects) != 1 || subjects[0] != subject
-	return &source{subject: subject, stream: stream, shared: shared, conn: conn, settled: settled, held: make(map[uint64]*held)}
+	return &source{subject: subject, stream: stream, shared: shared, conn: conn, settled: settled, held: make(map[uint64]*held), acked: make(map[uint64]int64)}
+}
+
+// open creates the consumer, or finds that it is there.
+func (s *source) open(ctx context.Context) error {
+	c, err := s.stream.CreateOrUpdateConsumer(ctx, s.config)
+	if err != nil {
+		return fmt.Errorf("open the consumer of %s: %w", s.subject, err)
+	}
+	s.setReader(c)
+	return nil
+}
+
+// revive opens the consumer anew if err says that it is gone: deleted by somebody, or
+// with its server. Else it returns err.
+func (s *source) revive(ctx context.Context, err error) error {
+	if c := s.reader(); c != nil && errors.Is(err, nats.ErrNoResponders) { // or there is no leader at present
+		within, cancel := context.WithTimeout(ctx, confirmTimeout)
+		defer cancel()
+		_, err = c.Info(within)
+	}
+	if isGone(err) {
+		return s.open(ctx)
+	}
+	return err
+}
+
+func isGone(err error) bool {
+	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+		errors.Is(err, jetstream.ErrConsumerDoesNotExist)
+}
+
+func (s *source) setReader(c jetstream.Consumer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.consumer = c
+}
+
+func (s *source) reader() jetstream.Consumer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.consumer
 }
 
 // held is one message; it is the [engine.Owner] of its parts, each an event or a
@@ -68,22 +118,26 @@ type held struct {
 	ended bool
 }
 
-// take enters a message of n parts. It returns nil for one that is already held:
-// a heartbeat came too late and the server handed it out again, to the process
-// that works on it.
+// take enters a message. It returns nil for one that is held already, or was settled:
+// a heartbeat came too late or an acknowledgement was lost, and the server handed it
+// out again.
 func (s *source) take(msg jetstream.Msg) *held {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil // not from a stream; there is nothing to acknowledge
 	}
+	seq, at := meta.Sequence.Stream, meta.Timestamp.UnixNano()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seq := meta.Sequence.Stream
-	if h, ok := s.held[seq]; ok {
+	if h, ok := s.held[seq]; ok && h.at == at {
 		h.reply, h.beat = msg.Reply(), time.Now()
 		return nil
 	}
-	h := &held{of: s, seq: seq, at: meta.Timestamp.UnixNano(), size: len(msg.Data()), reply: msg.Reply(), beat: time.Now()}
+	if was, ok := s.acked[seq]; ok && was == at {
+		_ = s.conn.Publish(msg.Reply(), []byte("+ACK"))
+		return nil
+	}
+	h := &held{of: s, seq: seq, at: at, size: len(msg.Data()), reply: msg.Reply(), beat: time.Now()}
 	s.held[seq] = h
 	return h
 }
@@ -143,11 +197,13 @@ func (h *held) end(word []byte, settled bool) {
 		s.mu.Unlock()
 		return
 	}
-	h.ended = true
+	h.ended, s.moved = true, true
 	delete(s.held, h.seq)
-	s.moved = true
 	if settled {
 		s.last = h.reply
+		if s.acked[h.seq] = h.at; len(s.acked) > ackedMost {
+			clear(s.acked)
+		}
 	}
 	reply := h.reply
 	s.mu.Unlock()

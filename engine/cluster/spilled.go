@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/intertie/intertie/engine"
@@ -62,6 +61,9 @@ func (b *spills) update(sub resource.UID, change func(*spill)) *spill {
 	if !ok {
 		s = &spill{sub: sub, changed: make(chan struct{}, 1)}
 		s.source = newSource(b.engine.conn, b.engine.deliveries, spillSubject+sub.String(), func(int) { s.signal() })
+		s.config = b.engine.consumer(s.subject, deliveriesOut)
+		// Its state need not outlive its server: what is settled is cut off.
+		s.config.MemoryStorage, s.config.Replicas, s.config.InactiveThreshold = true, 1, spillIdle
 		b.subs[sub] = s
 	}
 	change(s)
@@ -104,45 +106,7 @@ func (b *spills) write(sub resource.UID) (*spill, func()) {
 // use opens the consumer of sub, and says that it is used until done is called.
 func (b *spills) use(ctx context.Context, sub resource.UID) (s *spill, done func(), err error) {
 	s = b.update(sub, func(s *spill) { s.users++ })
-	return s, func() { b.update(sub, func(s *spill) { s.users-- }); s.signal() }, b.open(ctx, s)
-}
-
-// open creates the consumer, or finds that it is there.
-func (b *spills) open(ctx context.Context, s *spill) error {
-	c, err := s.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable:       "spilled_" + s.sub.String(),
-		FilterSubject: s.subject,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       b.engine.opts.AckWait,
-		MaxAckPending: deliveriesOut,
-		// Its state need not outlive its server: what is settled is cut off.
-		MemoryStorage:     true,
-		Replicas:          1,
-		InactiveThreshold: spillIdle,
-	})
-	if err != nil {
-		return fmt.Errorf("open the consumer of %s: %w", s.subject, err)
-	}
-	s.setReader(c)
-	return nil
-}
-
-// take returns messages that are there, at most n. If the consumer is gone, with its
-// server or since another node found nothing left, it opens another one.
-func (b *spills) take(ctx context.Context, s *spill, n int) ([]arrival, error) {
-	if s.reader() == nil {
-		return nil, b.open(ctx, s)
-	}
-	got, err := s.now(n)
-	if isGone(err) {
-		err = b.open(ctx, s)
-	}
-	return got, err
-}
-
-func isGone(err error) bool {
-	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
-		errors.Is(err, jetstream.ErrConsumerDoesNotExist) || errors.Is(err, nats.ErrNoResponders)
+	return s, func() { b.update(sub, func(s *spill) { s.users-- }); s.signal() }, s.open(ctx)
 }
 
 // tidy cuts off what is settled. It reports whether that was all: nothing is left to
@@ -186,7 +150,7 @@ func (e *Engine) ReadSpilled(ctx context.Context, sub resource.UID, handle func(
 			writes := e.spills.writesOf(s)
 			messages, _, bytes := s.out()
 			if room := spillMessagesOut - messages; room > 0 && (messages == 0 || bytes < spillBytesOut) {
-				got, err := e.spills.take(ctx, s, min(room, readAhead))
+				got, err := s.now(min(room, readAhead))
 				if err != nil || len(got) > 0 {
 					return got, err
 				}
@@ -256,11 +220,12 @@ func (e *Engine) DropSpilled(ctx context.Context, sub resource.UID, each func(en
 		defer done()
 		// What a former process had in hand comes when AckWait is over; what another
 		// node has in hand does not come.
-		until := time.Now().Add(e.opts.AckWait * 5 / 4)
+		until := time.Now().Add(2 * e.opts.AckWait)
 		for err == nil && ctx.Err() == nil {
 			writes := e.spills.writesOf(s)
 			var got []arrival
-			got, err = e.spills.take(ctx, s, readAhead)
+			got, err = s.now(readAhead)
+			err = s.revive(ctx, err)
 			for _, a := range got {
 				for _, p := range e.unpack(a) {
 					each(engine.Pending{Delivery: p.Delivery})
@@ -273,10 +238,8 @@ func (e *Engine) DropSpilled(ctx context.Context, sub resource.UID, each func(en
 			empty, info, tidyErr := e.spills.tidy(ctx, s, 1, writes)
 			out, _, _ := s.out()
 			switch {
-			case isGone(tidyErr):
-				err = e.spills.open(ctx, s)
 			case tidyErr != nil:
-				err = tidyErr
+				err = s.revive(ctx, tidyErr)
 			case empty || info.NumPending == 0 && (info.NumAckPending <= out || time.Now().After(until)):
 				return nil
 			default:

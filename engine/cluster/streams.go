@@ -43,7 +43,7 @@ const (
 // format is that of all streams together; they say it in their metadata, so that an
 // older program leaves newer streams alone.
 const (
-	format    = "2"
+	format    = 2
 	formatKey = "intertie-format"
 )
 
@@ -54,7 +54,8 @@ const unlimited = 1 << 50
 // errNewer says that something was written by a newer program.
 var errNewer = errors.New("written by a newer version of Intertie")
 
-// open opens streams and consumers, and creates what is missing.
+// open opens streams and consumers, and creates what is missing. None of the streams
+// has AllowDirect: what is read must be the leader's.
 func (e *Engine) open(ctx context.Context) error {
 	var events, notes jetstream.Stream
 	g, within := errgroup.WithContext(ctx)
@@ -70,12 +71,11 @@ func (e *Engine) open(ctx context.Context) error {
 		},
 		&notes: {
 			Name: noteStream, Description: "Intertie: what is settled in part", Subjects: []string{noteSubject + "*"},
-			MaxMsgsPerSubject: 1, Duplicates: duplicateWindow, AllowDirect: true, AllowMsgTTL: true,
+			MaxMsgsPerSubject: 1, Duplicates: duplicateWindow, AllowMsgTTL: true,
 		},
 		&e.state: {
 			Name: stateStream, Description: "Intertie: the newest value of each resource",
-			Subjects: []string{stateSubject + ">", transactionSubject},
-			// Not AllowDirect: what is read must be the leader's.
+			Subjects:          []string{stateSubject + ">", transactionSubject},
 			MaxMsgsPerSubject: 1, AllowMsgTTL: true,
 		},
 	} {
@@ -142,9 +142,9 @@ func (e *Engine) openStream(ctx context.Context, c jetstream.StreamConfig) (jets
 		return nil, fmt.Errorf("open stream %s: %w", c.Name, err)
 	}
 	have := s.CachedInfo().Config
-	switch is := have.Metadata[formatKey]; {
+	switch is, _ := strconv.Atoi(have.Metadata[formatKey]); {
 	case is > format:
-		return nil, fmt.Errorf("stream %s has format %s, this program reads up to %s: %w", c.Name, is, format, errNewer)
+		return nil, fmt.Errorf("stream %s has format %d, this program reads up to %d: %w", c.Name, is, format, errNewer)
 	case is < format:
 		return nil, fmt.Errorf("stream %s was written by an older version of Intertie, which this one cannot read: use another NATS account", c.Name)
 	}
@@ -162,7 +162,7 @@ func (e *Engine) openStream(ctx context.Context, c jetstream.StreamConfig) (jets
 // where there are enough servers.
 func (e *Engine) createStream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
 	c.Storage, c.Retention = jetstream.FileStorage, jetstream.LimitsPolicy
-	c.Metadata = map[string]string{formatKey: format}
+	c.Metadata = map[string]string{formatKey: strconv.Itoa(format)}
 	wanted := []int{e.opts.Replicas}
 	if e.opts.Replicas == 0 {
 		wanted = []int{1}
@@ -189,36 +189,24 @@ func (e *Engine) createStream(ctx context.Context, c jetstream.StreamConfig) (je
 // openSource opens a subject with its durable consumer.
 func (e *Engine) openSource(ctx context.Context, stream jetstream.Stream, subject string, out int) (*source, error) {
 	s := newSource(e.conn, stream, subject, e.fill)
-	name := strings.ReplaceAll(strings.TrimPrefix(subject, "intertie."), ".", "_")
-	c, err := stream.Consumer(ctx, name)
-	if err == nil && (c.CachedInfo().Config.AckWait != e.opts.AckWait || c.CachedInfo().Config.MaxAckPending != out) {
-		err = jetstream.ErrConsumerNotFound
+	s.config = e.consumer(subject, out)
+	c, err := stream.Consumer(ctx, s.config.Durable)
+	if err == nil && c.CachedInfo().Config.AckWait == e.opts.AckWait && c.CachedInfo().Config.MaxAckPending == out {
+		s.setReader(c)
+	} else if err := s.open(ctx); err != nil {
+		return nil, err
 	}
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		c, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable:       name,
-			FilterSubject: subject,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       e.opts.AckWait,
-			MaxAckPending: out,
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the consumer of %s: %w", subject, err)
-	}
-	s.setReader(c)
-	s.count(c.CachedInfo())
+	s.count(s.reader().CachedInfo())
 	return s, nil
 }
 
-func (s *source) setReader(c jetstream.Consumer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.consumer = c
-}
-
-func (s *source) reader() jetstream.Consumer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.consumer
+// consumer is that of a subject, of which out messages may be handed out.
+func (e *Engine) consumer(subject string, out int) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       strings.ReplaceAll(strings.TrimPrefix(subject, "intertie."), ".", "_"),
+		FilterSubject: subject,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       e.opts.AckWait,
+		MaxAckPending: out,
+	}
 }

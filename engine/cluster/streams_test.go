@@ -271,3 +271,48 @@ func TestPartsThatAreSettledDoNotComeAgain(t *testing.T) {
 	}
 	eventually(t, "nothing to be left", func() bool { return e.Counts() == engine.Counts{} })
 }
+
+// A consumer that somebody deletes is made anew. What was settled is known, here.
+func TestADeletedConsumerIsMadeAnew(t *testing.T) {
+	s := startServer(t)
+	e := open(t, options(s))
+	js := peer(t, s)
+	got := make(chan string, 10)
+	background(t, func(ctx context.Context) error {
+		return e.Events(ctx, func(r engine.Record) {
+			got <- string(r.Data)
+			e.Done(engine.Ref{Of: r.Of})
+		})
+	})
+	background(t, func(ctx context.Context) error {
+		return e.Due(ctx, engine.Waiting, func(ps []engine.Pending) {
+			for _, p := range ps {
+				got <- string(p.Head)
+				e.Done(p.Ref)
+			}
+		})
+	})
+	for i, want := range []string{"1", "2", "3"} {
+		if err := e.Append(t.Context(), []byte(want), 1); err != nil {
+			t.Fatal(err)
+		}
+		if text := within(t, got, "a record"); text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+		if err := e.Move(t.Context(), []engine.Delivery{waiting(want, time.Now())}); err != nil {
+			t.Fatal(err)
+		}
+		if text := within(t, got, "a delivery"); text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+		if i == 2 {
+			break
+		}
+		if err := js.DeleteConsumer(t.Context(), "INTERTIE_EVENTS", "events"); err != nil {
+			t.Fatal(err)
+		}
+		if err := js.DeleteConsumer(t.Context(), "INTERTIE_DELIVERIES", "waiting_0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -105,14 +105,14 @@ var appending = []check{
 		defer close(hold)
 		s.append("holds", 1)
 		b.one()
-		within(s, "Append beside a handler that blocks", func() error {
+		s.must(within(s, "Append beside a handler that blocks", func() error {
 			for i := range 100 {
 				if err := s.Append(s.ctx(), []byte(name("r", i)), 1); err != nil {
 					return err
 				}
 			}
 			return nil
-		})
+		}))
 	}},
 }
 
@@ -143,7 +143,7 @@ func concurrentAppends(s *site, end func()) {
 	for c := range callers {
 		calls.Go(func() {
 			for i := range each {
-				if err := s.Append(s.ctx(), []byte(name(string(rune('a'+c)), i)), 1); err != nil {
+				if err := s.Append(s.ctx(), []byte(name("abcdefgh"[c:c+1], i)), 1); err != nil {
 					s.t.Errorf("append: %v", err)
 				}
 			}

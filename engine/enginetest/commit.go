@@ -102,7 +102,7 @@ var committing = []check{
 		position := s.commit(s.position(), put("before", "1"))
 		var ws []engine.Write
 		for i := range 40 {
-			ws = append(ws, engine.Write{Key: name("k", i), Value: bytes.Repeat([]byte{'v'}, 2<<20)})
+			ws = append(ws, engine.Write{Key: name("k", i), Value: bytes.Repeat([]byte{'v'}, 1<<20)})
 		}
 		next, err := s.Commit(s.ctx(), position, ws)
 		if err != nil {

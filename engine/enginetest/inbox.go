@@ -57,7 +57,7 @@ func (p parcel) head() string { return string(p.Head) }
 // read runs a reading method until the site ends, or the test stops it. That two
 // of its handlers run at once is an error.
 func read[T any](s *site, run func(ctx context.Context, put func(...T)) error) *inbox[T] {
-	ctx, cancel := context.WithCancel(s.ctx())
+	ctx, cancel := context.WithCancel(s.ctx()) //nolint:gosec // stop calls it
 	b := &inbox[T]{s: s, cancel: cancel, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	var handling atomic.Int32
 	put := func(items ...T) {

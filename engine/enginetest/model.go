@@ -158,8 +158,8 @@ func (m *model) takeParcel(q engine.Queue, p parcel) {
 		m.t.Fatalf("%s is handed out twice", t.name)
 	case t.fate == gone || t.fate == settled:
 		m.t.Fatalf("%s was settled and comes again", t.name)
-	case q != engine.Spilled && p.at.Before(p.Delivery.Due):
-		m.t.Fatalf("%s came %v before its time", t.name, p.Delivery.Due.Sub(p.at))
+	case q != engine.Spilled && p.at.Before(p.Due):
+		m.t.Fatalf("%s came %v before its time", t.name, p.Due.Sub(p.at))
 	}
 	t.fate, t.out = owed, &p.Ref
 }

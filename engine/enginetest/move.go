@@ -83,8 +83,8 @@ var moving = []check{
 			if p.Queue != d.Queue || p.Subscription != d.Subscription || string(p.Body) != string(d.Body) {
 				s.t.Errorf("got %s, want %s", describe(p.Delivery), describe(d))
 			}
-			if late := p.Delivery.Due.Sub(d.Due); d.Queue != engine.Spilled && (late < 0 || late > time.Millisecond) {
-				s.t.Errorf("%.20s is due %v, not %v", d.Head, p.Delivery.Due, d.Due)
+			if late := p.Due.Sub(d.Due); d.Queue != engine.Spilled && (late < 0 || late > time.Millisecond) {
+				s.t.Errorf("%.20s is due %v, not %v", d.Head, p.Due, d.Due)
 			}
 		}
 		for _, q := range []engine.Queue{engine.Waiting, engine.DeadLetters} {
@@ -175,7 +175,7 @@ func (s *site) heads(want map[engine.Queue][]string) {
 	}
 	for q, b := range s.everyQueue() {
 		missing := map[string]bool{}
-		for _, head := range want[engine.Queue(q)] {
+		for _, head := range want[queue(q)] {
 			missing[head] = true
 		}
 		for p := b.one(); p.head() != last; p = b.one() {

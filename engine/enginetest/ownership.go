@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"context"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,7 +86,7 @@ func largestMoves(s *site, end func()) {
 // the midst of it: at every moment each event is the record's, or a delivery's.
 func eachEventOfARecord(s *site, end func()) {
 	const count = 60
-	rng := rand.New(rand.NewPCG(3, 4))
+	rng := seeded(3)
 	for round := range 5 {
 		events := make([]string, count)
 		r := s.appendRecord(s.events(), name("round", round), count)
@@ -98,7 +97,7 @@ func eachEventOfARecord(s *site, end func()) {
 		e, ctx := s.Engine, s.ctx()
 		for i := range count {
 			events[i] = name(r.data, i)
-			d := s.delivery(engine.Queue(i%2), events[i], r.ref(i))
+			d := s.delivery(queue(i%2), events[i], r.ref(i))
 			moves.Go(func() {
 				moved[i].Store(e.Move(ctx, []engine.Delivery{d}) == nil)
 				if returned.Add(1) == stop {

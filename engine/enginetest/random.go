@@ -79,7 +79,7 @@ func (m *model) look() {
 		m.missing(t)
 	}
 	for q := range m.due {
-		m.due[q] = m.site.due(engine.Queue(q))
+		m.due[q] = m.site.due(queue(q))
 	}
 	m.write(m.fresh(engine.Waiting, 0, soon, nil), m.fresh(engine.DeadLetters, 0, soon, nil))
 	for i := range subs {
@@ -139,7 +139,7 @@ func (m *model) moveSome(rt *rapid.T) {
 	var moved []move
 	for _, t := range append(m.some(rt), nil) {
 		for range rapid.IntRange(0, 2).Draw(rt, "copies") {
-			q := engine.Queue(rapid.IntRange(0, engine.Queues-1).Draw(rt, "queue"))
+			q := queue(rapid.IntRange(0, engine.Queues-1).Draw(rt, "queue"))
 			ahead := rapid.SampledFrom([]time.Duration{-time.Hour, -time.Millisecond, 0, soon / 2}).Draw(rt, "ahead")
 			moved = append(moved, m.fresh(q, rapid.IntRange(0, subs-1).Draw(rt, "sub"), ahead, t))
 		}

@@ -1,7 +1,6 @@
 package enginetest
 
 import (
-	"math/rand/v2"
 	"slices"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,7 +109,7 @@ var settling = []check{
 
 // partly settles some events of records, ends, and settles the rest.
 func partly(s *site, end func()) {
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng := seeded(1)
 	counts := []int{1, 2, 7, 8, 9, 64, 65, 1000}
 	want := make([][]bool, len(counts))
 	b := s.events()

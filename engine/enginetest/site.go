@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -185,7 +186,19 @@ func bothEndings(run func(s *site, end func())) func(*site) {
 }
 
 // sub returns the i-th subscription.
-func sub(i int) resource.UID { return resource.UID{0: 0xA0, 15: byte(i)} }
+func sub(i int) resource.UID {
+	return resource.UID{0: 0xA0, 15: byte(i)} //nolint:gosec // there are few
+}
+
+// queue returns the i-th queue.
+func queue(i int) engine.Queue {
+	return engine.Queue(i) //nolint:gosec // there are few
+}
+
+// seeded returns random numbers that are the same in each run.
+func seeded(n int) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(n), 0)) //nolint:gosec // nothing here is secret
+}
 
 // name is a text that no other number has.
 func name(kind string, i int) string { return fmt.Sprintf("%s-%05d", kind, i) }

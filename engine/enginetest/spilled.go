@@ -74,7 +74,7 @@ var spilling = []check{
 		s.must(b.wait())
 	}},
 	{"EightMiBOut", bothEndings(func(s *site, end func()) {
-		const n, size = 60, 512 << 10
+		const n, size = 40, 512 << 10
 		body := []byte(strings.Repeat("x", size))
 		for i := range n {
 			d := s.delivery(engine.Spilled, name("s", i), engine.Ref{})
@@ -89,7 +89,7 @@ var spilling = []check{
 		if len(ps) > 16<<20/size {
 			s.t.Errorf("%d MiB are out", len(ps)*size>>20)
 		}
-		for i := 0; i < n; i++ {
+		for i := range n {
 			if i == len(ps) {
 				ps = append(ps, b.one())
 			}
@@ -210,8 +210,8 @@ func notBeforeMoves(s *site) {
 	next := make([]int, movers)
 	give := time.Now().Add(s.h.Patience)
 	for seen := 0; seen < movers*each && time.Now().Before(give); {
-		e, b := s.Engine, (*inbox[parcel])(nil)
-		b = read(s, func(ctx context.Context, put func(...parcel)) error {
+		e := s.Engine
+		b := read(s, func(ctx context.Context, put func(...parcel)) error {
 			return e.ReadSpilled(ctx, sub(0), func(ps []engine.Pending) {
 				put(s.parcels(ps)...)
 				for _, p := range ps {

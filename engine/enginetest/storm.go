@@ -3,7 +3,6 @@ package enginetest
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +35,7 @@ func storm(s *site) {
 	if testing.Short() {
 		rounds = 2
 	}
-	rng := rand.New(rand.NewPCG(7, 8))
+	rng := seeded(4)
 	l := &ledger{tried: map[string]bool{}, finished: map[string]bool{}, open: map[string]bool{}}
 	for round := range rounds {
 		l.frozen, l.enough = false, make(chan struct{})
@@ -156,7 +155,7 @@ func (s *site) startWeather(l *ledger, round int, publish bool) *weather {
 		group.Go(func() error { return w.Due(ctx, q, func(ps []engine.Pending) { w.takeAll(ctx, ps) }) })
 	}
 	for i := range 8 {
-		group.Go(func() error { return w.worker(ctx, rand.New(rand.NewPCG(uint64(round), uint64(i)))) })
+		group.Go(func() error { return w.worker(ctx, seeded(100*round+i)) })
 	}
 	group.Go(func() error { return w.dropper(ctx) })
 	for i := range subs {

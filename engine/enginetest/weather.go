@@ -56,7 +56,7 @@ func (w *weather) worker(ctx context.Context, rng *rand.Rand) error {
 		}
 		of := rng.IntN(subs + 1)
 		d := engine.Delivery{
-			Queue: engine.Queue(rng.IntN(engine.Queues)), Subscription: sub(of), From: t.from,
+			Queue: queue(rng.IntN(engine.Queues)), Subscription: sub(of), From: t.from,
 			Due:  w.s.now().Add(time.Duration(rng.IntN(20)-5) * time.Millisecond),
 			Head: fmt.Append(nil, "hop ", hop), Body: []byte(t.event),
 		}

@@ -1,10 +1,12 @@
 package local
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/errors/oserror"
@@ -15,8 +17,9 @@ import (
 // twice: in two places that are written in turn, so that damage to one leaves the
 // other, which is one write behind.
 //
-// It is written before the answer and not synced: a killed process has told the
-// operating system, and after a power cut it may be behind, never ahead.
+// It is written before the answer, and synced once a second: a killed process has
+// told the operating system, and after a power cut it may be a second behind, never
+// ahead.
 const ackedFile = "acknowledged"
 
 const (
@@ -147,4 +150,32 @@ func (a *acked) close(tell bool) error {
 	n := a.written
 	a.mu.Unlock()
 	return errors.Join(a.reset(n), a.file.Close())
+}
+
+// ackedSyncEvery is by how much the file may be behind after a power cut.
+const ackedSyncEvery = time.Second
+
+// syncAcked syncs the file while there is something new, until ctx ends.
+func (e *Engine) syncAcked(ctx context.Context) {
+	tick := time.NewTicker(ackedSyncEvery)
+	defer tick.Stop()
+	var synced uint64
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		e.acked.mu.Lock()
+		n := e.acked.written
+		e.acked.mu.Unlock()
+		if n == synced {
+			continue
+		}
+		if err := e.acked.file.SyncData(); err != nil {
+			e.fail(fmt.Errorf("sync what is acknowledged: %w", err))
+			return
+		}
+		synced = n
+	}
 }

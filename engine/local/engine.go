@@ -33,7 +33,7 @@ type Options struct {
 	AcceptLoss string
 
 	// Reserve is how many bytes of the file system are kept free; 0 means an eighth
-	// of it, at least 16 MiB and at most 256 MiB. More than half of it is taken as
+	// of it, at least 32 MiB and at most 256 MiB. More than half of it is taken as
 	// half.
 	Reserve int64
 	// MeasureEvery is how often the free space is measured; 0 means 500 ms.
@@ -45,7 +45,7 @@ type Options struct {
 	// FS is the file system; nil means that of the operating system. For tests.
 	FS vfs.FS
 	// MemTable is how many bytes are gathered in memory before a table is written;
-	// 0 means 16 MiB. For tests.
+	// 0 means 8 MiB. For tests.
 	MemTable uint64
 }
 
@@ -66,7 +66,7 @@ func (o Options) withDefaults() Options {
 		o.FS = vfs.Default
 	}
 	if o.MemTable == 0 {
-		o.MemTable = 16 << 20
+		o.MemTable = 8 << 20
 	}
 	return o
 }
@@ -127,6 +127,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.opened.Store(true)
 	e.upkeep.Go(func() { e.writeEnds(e.life) })
+	e.upkeep.Go(func() { e.syncAcked(e.life) })
 	e.upkeep.Go(func() { e.space.watch(o.MeasureEvery, e.life.Done()) })
 	e.upkeep.Go(func() { e.reclaim(e.life) })
 	return e, nil
@@ -173,6 +174,7 @@ func (e *Engine) openDisk() {
 		}
 		e.fail(fmt.Errorf("the disk hangs: %s of %s takes %v", i.OpType, i.Path, i.Duration.Round(time.Second)))
 	})
+	e.fs = fatalFS{e.fs, e}
 }
 
 func freeInodesOf(fs vfs.FS, dir string) int64 {
@@ -234,10 +236,19 @@ func (e *Engine) Close() error {
 			e.closeErr = e.Err()
 			return
 		}
-		e.closeMu.Lock() // waits for calls under way; there are none afterwards
-		defer e.closeMu.Unlock()
-		e.upkeep.Wait()
-		e.closeErr = errors.Join(e.flushEnds(pebble.Sync), e.closeFiles())
+		// An engine that fails meanwhile may never come back from here.
+		closed := make(chan error, 1)
+		go func() {
+			e.closeMu.Lock() // waits for calls under way; there are none afterwards
+			defer e.closeMu.Unlock()
+			e.upkeep.Wait()
+			closed <- errors.Join(e.flushEnds(pebble.Sync), e.closeFiles())
+		}()
+		select {
+		case e.closeErr = <-closed:
+		case <-e.failed:
+			e.closeErr = e.Err()
+		}
 	})
 	return e.closeErr
 }

@@ -27,8 +27,8 @@ const (
 func apart(t *testing.T, panics int, prepare func() (step func(n int64) bool)) {
 	t.Helper()
 	if from, err := strconv.ParseInt(os.Getenv(apartEnv), 10, 64); err == nil {
-		step := prepare()
-		for n := from; n < from+apartSteps && !t.Failed(); n++ {
+		step, stride := prepare(), sparsely()
+		for n := from; n < from+apartSteps*stride && !t.Failed(); n += stride {
 			fmt.Printf(apartStep, n)
 			if step(n) {
 				fmt.Print(apartEnd)
@@ -63,8 +63,17 @@ func apart(t *testing.T, panics int, prepare func() (step func(n int64) bool)) {
 			ended++
 			t.Logf("at step %d the process ended: %.100q", last, text[trace:])
 		}
-		from = last + 1
+		from = last + sparsely()
 	}
+}
+
+// sparsely is how many operations, offsets and the like to go on by: all are looked
+// at when there is time.
+func sparsely() int64 {
+	if testing.Short() || underRace {
+		return 10
+	}
+	return 1
 }
 
 const (

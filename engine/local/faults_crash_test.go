@@ -17,12 +17,11 @@ import (
 // crashes takes the power at every operation that changes the file system, and
 // looks at what is left.
 type crashes struct {
-	t      *testing.T
-	fs     *vfs.MemFS
-	l      *ledger
-	rng    *rand.Rand
-	mu     sync.Mutex // protects rng
-	sparse int        // look at every so many
+	t   *testing.T
+	fs  *vfs.MemFS
+	l   *ledger
+	rng *rand.Rand
+	mu  sync.Mutex // protects rng
 
 	ops     atomic.Int64
 	left    chan remains
@@ -40,10 +39,7 @@ type remains struct {
 }
 
 func newCrashes(t *testing.T, fs *vfs.MemFS, l *ledger, seed uint64) *crashes {
-	c := &crashes{t: t, fs: fs, l: l, rng: rand.New(rand.NewPCG(seed, 0)), sparse: 1, left: make(chan remains, 4)}
-	if testing.Short() {
-		c.sparse = 10
-	}
+	c := &crashes{t: t, fs: fs, l: l, rng: rand.New(rand.NewPCG(seed, 0)), left: make(chan remains, 4)}
 	for range 2 {
 		c.lookers.Go(func() {
 			for r := range c.left {
@@ -61,8 +57,8 @@ func (c *crashes) MaybeError(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 		return nil
 	}
-	n := int(c.ops.Add(1))
-	if n%c.sparse != 0 {
+	n := c.ops.Add(1)
+	if n%sparsely() != 0 {
 		return nil
 	}
 	c.mu.Lock()

@@ -56,7 +56,7 @@ func startWorkload(e engine.Engine, l *ledger, rng *rand.Rand) (*workload, error
 	}
 	l.mu.Lock()
 	for name, of := range l.spilledBy {
-		if l.fates[name] != mustNot {
+		if l.fates[name] == must {
 			w.queued[name] = of
 		}
 	}
@@ -136,7 +136,7 @@ func (w *workload) run(n int) error {
 }
 
 func (w *workload) next(kind string) string {
-	w.serial++
+	w.declare(func() { w.serial++ })
 	return fmt.Sprint(kind, w.serial)
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/errors/oserror"
@@ -17,6 +18,9 @@ import (
 
 // databaseFolder is where Pebble keeps its files.
 const databaseFolder = "pebble"
+
+// fullPause is between two attempts to write a table on a full disk.
+const fullPause = 50 * time.Millisecond
 
 // pebbleFormat is the newest format of Pebble that we rely on: with it, damage
 // to a part of the write-ahead log that was synced can be told from its end.
@@ -49,11 +53,26 @@ func (e *Engine) open() error {
 		if err := e.look(path, ackedPath, damaged); err != nil || e.readOnly {
 			return err
 		}
+	} else if err := e.create(path); err != nil {
+		return err
 	}
 	if e.db, err = e.openDatabase(path, false); err != nil {
 		return err
 	}
 	return e.setOut(ackedPath, damaged)
+}
+
+// create makes a database and closes it: Pebble begins the log of a new one before
+// it knows the format that says how much of it was synced.
+func (e *Engine) create(path string) error {
+	db, err := e.openDatabase(path, false)
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return fmt.Errorf("make the database in %s: %w", path, err)
+	}
+	return nil
 }
 
 // look opens the database for reading and examines it. What a person has accepted as
@@ -140,8 +159,13 @@ func (e *Engine) pebbleOptions(readOnly bool) *pebble.Options {
 		MaxOpenFiles:                512,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
-				// A full disk ends by itself, and Pebble tries again.
-				if !errors.Is(err, syscall.ENOSPC) && e.opened.Load() {
+				switch {
+				case !e.opened.Load():
+				case errors.Is(err, syscall.ENOSPC):
+					// It ends by itself. Pebble tries again at once, which must not take a
+					// whole processor until then.
+					time.Sleep(fullPause)
+				default:
 					e.fail(fmt.Errorf("in the background of the database: %w", err))
 				}
 			},
@@ -172,8 +196,7 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.e.fail(fmt.Errorf(format, args...)) //nolint:err113,nolintlint // Pebble's text
-	select {}
+	l.e.never(fmt.Errorf(format, args...)) //nolint:err113,nolintlint // Pebble's text
 }
 
 // loss returns a [engine.LossError] whose ID is of its findings.

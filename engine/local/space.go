@@ -16,9 +16,9 @@ import (
 
 const (
 	// The default reserve is an eighth of the file system within these bounds:
-	// enough for what is under way when it is reached, and not so much that a
-	// laptop's last gigabytes are of no use.
-	minReserve = 16 << 20
+	// enough for what is in memory when it is reached and has to become tables, and
+	// not so much that a laptop's last gigabytes are of no use.
+	minReserve = 32 << 20
 	maxReserve = 256 << 20
 	// inodeReserve is how many files must be free.
 	inodeReserve = 64
@@ -38,7 +38,7 @@ const (
 
 // space keeps the file system of the data folder from running full by our own
 // hand. Below the reserve what comes from outside is refused; what is moved goes on
-// down to a quarter of it. What is done is always written.
+// down to half of it. What is done is always written.
 //
 // Free space is measured from time to time. In between everything that is about
 // to be written is taken off, so that a burst cannot outrun the measuring.
@@ -86,7 +86,7 @@ func below(mark int64, level int32) int64 {
 	if level == ownOnly {
 		return mark
 	}
-	return mark / 4
+	return mark / 2
 }
 
 // reopen is how much must be free for a mark to be left behind again.
