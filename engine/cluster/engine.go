@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/intertie/intertie/engine"
 )
@@ -19,9 +20,11 @@ const closeTimeout = 5 * time.Second
 
 // Engine is an open connection to the cluster.
 type Engine struct {
-	opts Options
-	conn *nats.Conn
-	js   jetstream.JetStream
+	opts   Options
+	id     string        // of this process
+	serial atomic.Uint64 // of its messages
+	conn   *nats.Conn
+	js     jetstream.JetStream
 
 	events     *source
 	deliveries jetstream.Stream
@@ -62,7 +65,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e := &Engine{
-		opts: o, full: make(chan struct{}, 1), closed: make(chan struct{}), failed: make(chan struct{}),
+		opts: o, id: nuid.Next(), full: make(chan struct{}, 1), closed: make(chan struct{}), failed: make(chan struct{}),
 		readers: make(map[*context.CancelFunc]bool), followers: make(map[*replay]bool), advanced: make(chan struct{}),
 	}
 	if err := e.connect(ctx); err != nil {

@@ -164,22 +164,23 @@ func (s *source) truncate(ctx context.Context) (*jetstream.ConsumerInfo, error) 
 	return info, nil
 }
 
-// count takes note of how much is left. Of messages that nobody has read yet it
-// takes the usual number of parts.
+// count takes note of how much is left.
 func (s *source) count(info *jetstream.ConsumerInfo) {
 	s.countMessages(int64(info.NumPending) + int64(info.NumAckPending)) //nolint:gosec // far below 2^63
 }
 
+// countMessages takes the usual number of parts of messages that others wrote and
+// nobody here has read yet.
 func (s *source) countMessages(all int64) {
 	held, open, _ := s.out()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	unread := max(all-int64(held), 0)
-	if s.messages > 0 {
-		unread = unread * s.parts / s.messages
+	theirs := max(all-int64(held)-s.unread.messages, 0)
+	if s.known.messages > 0 {
+		theirs = theirs * s.known.parts / s.known.messages
 	}
 	s.messagesLeft.Store(all)
-	s.partsLeft.Store(int64(open) + unread)
+	s.partsLeft.Store(int64(open) + s.unread.parts + theirs)
 }
 
 // subjects returns how many messages of deliveries each subject has.

@@ -20,8 +20,7 @@ const notesKept = 48 * time.Hour
 // only knows messages that are settled as a whole. Each process writes its own down,
 // once a second and when it is closed, and reads those of all former ones.
 type notes struct {
-	subject string // of this process
-	written []byte // there
+	written []byte // by this process
 
 	// mu protects the field below.
 	mu sync.Mutex
@@ -72,7 +71,7 @@ func (e *Engine) writeNotes(ctx context.Context) error {
 	if bytes.Equal(b, n.written) || len(b) == 1 && n.written == nil {
 		return nil
 	}
-	m := &nats.Msg{Subject: n.subject, Header: nats.Header{headerTTL: {notesKept.String()}}, Data: b}
+	m := &nats.Msg{Subject: noteSubject + e.id, Header: nats.Header{headerTTL: {notesKept.String()}}, Data: b}
 	if err := e.publish(ctx, m); err != nil {
 		return fmt.Errorf("write down what is settled in part: %w", err)
 	}

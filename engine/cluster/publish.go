@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/intertie/intertie/engine"
 )
@@ -46,7 +46,7 @@ var noSpace = map[jetstream.ErrorCode]bool{10002: true, 10023: true, 10028: true
 // does not answer, so it sends the message again every second, until ctx ends or
 // CommitTimeout has passed: JetStream knows it by its id and stores it once.
 func (e *Engine) publish(ctx context.Context, m *nats.Msg) error {
-	m.Header.Set(nats.MsgIdHdr, nuid.Next())
+	m.Header.Set(nats.MsgIdHdr, e.id+"."+strconv.FormatUint(e.serial.Add(1), 36))
 	within, cancel := context.WithTimeout(ctx, e.opts.CommitTimeout)
 	defer cancel()
 	for sent := false; ; { // a message is on its way, or was lost

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type source struct {
 	shared  bool // the stream has other subjects
 	ordered bool // what former processes had in hand was handed out; the reader's
 	conn    *nats.Conn
+	by      string          // this process: its message ids begin with it
 	settled func(bytes int) // called when a message is settled; must not block
 
 	// mu protects the fields below.
@@ -44,20 +46,35 @@ type source struct {
 	last     string             // reply subject of the message settled last
 	// Messages settled and not cut off yet, by sequence, with when they were stored:
 	// their acknowledgement may get lost with a leader.
-	acked map[uint64]int64
-	// Known messages and their parts, to tell from the first how many the others
-	// have.
-	messages, parts int64
+	acked  map[uint64]int64
+	known  tally // messages written or read here
+	unread tally // those written here and not read yet
 
 	truncated               atomic.Uint64
 	messagesLeft, partsLeft atomic.Int64 // not settled, as of the last look
 	quiet                   int          // rounds since something moved; the janitor's
 }
 
-func newSource(conn *nats.Conn, stream jetstream.Stream, subject string, settled func(int)) *source {
+// tally counts messages and their parts.
+type tally struct{ messages, parts int64 }
+
+func (t *tally) add(messages, parts int) {
+	t.messages, t.parts = t.messages+int64(messages), t.parts+int64(parts)
+}
+
+func (e *Engine) newSource(stream jetstream.Stream, subject string, out int, settled func(int)) *source {
 	subjects := stream.CachedInfo().Config.Subjects
-	shared := len(subjects) != 1 || subjects[0] != subject
-	return &source{subject: subject, stream: stream, shared: shared, conn: conn, settled: settled, held: make(map[uint64]*held), acked: make(map[uint64]int64)}
+	return &source{
+		subject: subject, stream: stream, shared: len(subjects) != 1 || subjects[0] != subject, conn: e.conn, by: e.id, settled: settled,
+		held: make(map[uint64]*held), acked: make(map[uint64]int64),
+		config: jetstream.ConsumerConfig{
+			Durable:       strings.ReplaceAll(strings.TrimPrefix(subject, "intertie."), ".", "_"),
+			FilterSubject: subject,
+			AckPolicy:     jetstream.AckExplicitPolicy,
+			AckWait:       e.opts.AckWait,
+			MaxAckPending: out,
+		},
+	}
 }
 
 // open creates the consumer, or finds that it is there.
@@ -108,9 +125,11 @@ type held struct {
 	seq  uint64
 	at   int64 // when it was stored
 	size int   // bytes
+	mine bool  // this process wrote it
 
-	done []atomic.Uint64 // a bit for each part that is settled
-	open atomic.Int64    // parts that are not
+	parts int
+	done  []atomic.Uint64 // a bit for each part that is settled
+	open  atomic.Int64    // parts that are not
 
 	// Protected by of.mu.
 	reply string
@@ -137,7 +156,10 @@ func (s *source) take(msg jetstream.Msg) *held {
 		_ = s.conn.Publish(msg.Reply(), []byte("+ACK"))
 		return nil
 	}
-	h := &held{of: s, seq: seq, at: at, size: len(msg.Data()), reply: msg.Reply(), beat: time.Now()}
+	h := &held{
+		of: s, seq: seq, at: at, size: len(msg.Data()), reply: msg.Reply(), beat: time.Now(),
+		mine: strings.HasPrefix(msg.Headers().Get(nats.MsgIdHdr), s.by),
+	}
 	s.held[seq] = h
 	return h
 }
@@ -151,9 +173,11 @@ func (h *held) divide(n int, settled []uint64) {
 		open -= bits.OnesCount64(settled[i])
 	}
 	h.of.mu.Lock()
-	h.done = done // notes look at it
+	h.done, h.parts = done, n // notes look at it
+	if h.of.known.add(1, n); h.mine {
+		h.of.unread.add(-1, -n)
+	}
 	h.of.mu.Unlock()
-	h.of.know(n)
 	h.open.Store(int64(open))
 	if open <= 0 {
 		h.end([]byte("+ACK"), true)
@@ -204,6 +228,8 @@ func (h *held) end(word []byte, settled bool) {
 		if s.acked[h.seq] = h.at; len(s.acked) > ackedMost {
 			clear(s.acked)
 		}
+	} else if h.mine && h.done != nil {
+		s.unread.add(1, h.parts)
 	}
 	reply := h.reply
 	s.mu.Unlock()
@@ -214,18 +240,13 @@ func (h *held) end(word []byte, settled bool) {
 	}
 }
 
-// know takes note of a message with n parts.
-func (s *source) know(n int) {
+// wrote takes note of a new message with n parts.
+func (s *source) wrote(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.messages++
-	s.parts += int64(n)
+	s.known.add(1, n)
+	s.unread.add(1, n)
 	s.moved = true
-}
-
-// wrote takes note of one that is new.
-func (s *source) wrote(n int) {
-	s.know(n)
 	s.messagesLeft.Add(1)
 	s.partsLeft.Add(int64(n))
 }

@@ -60,8 +60,7 @@ func (b *spills) update(sub resource.UID, change func(*spill)) *spill {
 	s, ok := b.subs[sub]
 	if !ok {
 		s = &spill{sub: sub, changed: make(chan struct{}, 1)}
-		s.source = newSource(b.engine.conn, b.engine.deliveries, spillSubject+sub.String(), func(int) { s.signal() })
-		s.config = b.engine.consumer(s.subject, deliveriesOut)
+		s.source = b.engine.newSource(b.engine.deliveries, spillSubject+sub.String(), deliveriesOut, func(int) { s.signal() })
 		// Its state need not outlive its server: what is settled is cut off.
 		s.config.MemoryStorage, s.config.Replicas, s.config.InactiveThreshold = true, 1, spillIdle
 		b.subs[sub] = s

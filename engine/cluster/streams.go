@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/intertie/intertie/engine"
@@ -87,7 +86,6 @@ func (e *Engine) open(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	e.notes.subject = noteSubject + nuid.Next()
 	if err := e.readNotes(ctx, notes); err != nil {
 		return err
 	}
@@ -188,8 +186,7 @@ func (e *Engine) createStream(ctx context.Context, c jetstream.StreamConfig) (je
 
 // openSource opens a subject with its durable consumer.
 func (e *Engine) openSource(ctx context.Context, stream jetstream.Stream, subject string, out int) (*source, error) {
-	s := newSource(e.conn, stream, subject, e.fill)
-	s.config = e.consumer(subject, out)
+	s := e.newSource(stream, subject, out, e.fill)
 	c, err := stream.Consumer(ctx, s.config.Durable)
 	if err == nil && c.CachedInfo().Config.AckWait == e.opts.AckWait && c.CachedInfo().Config.MaxAckPending == out {
 		s.setReader(c)
@@ -198,15 +195,4 @@ func (e *Engine) openSource(ctx context.Context, stream jetstream.Stream, subjec
 	}
 	s.count(s.reader().CachedInfo())
 	return s, nil
-}
-
-// consumer is that of a subject, of which out messages may be handed out.
-func (e *Engine) consumer(subject string, out int) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
-		Durable:       strings.ReplaceAll(strings.TrimPrefix(subject, "intertie."), ".", "_"),
-		FilterSubject: subject,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       e.opts.AckWait,
-		MaxAckPending: out,
-	}
 }

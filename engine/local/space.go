@@ -218,11 +218,14 @@ func (b *ballast) drop(logger *slog.Logger) {
 // restore makes the file where there is none and room for it.
 func (b *ballast) restore(s *space, free, mark int64) {
 	size := mark / ballastShare
-	if b.fs == nil || free < reopen(mark)+size {
+	if free < reopen(mark)+size {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.fs == nil {
+		return
+	}
 	if _, err := b.fs.Stat(b.path); !oserror.IsNotExist(err) {
 		return // it is there, or nobody can tell
 	}
