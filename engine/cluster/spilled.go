@@ -117,8 +117,18 @@ func (b *spills) tidy(ctx context.Context, s *spill, users int, writes uint64) (
 		return false, nil, err
 	}
 	info, err = s.truncate(ctx)
-	if err != nil || info.NumPending > 0 || info.NumAckPending > 0 {
+	if err != nil || info.NumPending > 0 {
 		return false, info, err
+	}
+	// A consumer learns of a new message a moment after its writer.
+	switch last, err := s.stream.GetLastMsgForSubject(ctx, s.subject); {
+	case err == nil && last.Sequence > info.Delivered.Stream:
+		info.NumPending = 1
+	case err != nil && !errors.Is(err, jetstream.ErrMsgNotFound):
+		return false, info, err
+	}
+	if info.NumPending > 0 || info.NumAckPending > 0 {
+		return false, info, nil
 	}
 	alone := false
 	b.update(s.sub, func(s *spill) { empty, alone = s.writing == 0 && s.writes == writes, s.users <= users })
