@@ -8,6 +8,7 @@
 //	INTERTIE_DELIVERIES  messages of up to 512 deliveries, by subject:
 //	                     a delay ("tier") of Waiting or DeadLetters, or a
 //	                     subscription of Spilled
+//	INTERTIE_NOTES       what is settled of messages that are not as a whole
 //	INTERTIE_STATE       the newest value of each key, and the newest transaction
 //
 // # Who has a message
