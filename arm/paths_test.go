@@ -88,7 +88,8 @@ func TestNoPathMakesAnInternalError(t *testing.T) {
 			}
 		}
 	})
-	if taken[2] == 0 || taken[4] == 0 {
+	// -short tries few of them, which may well all be refused.
+	if !testing.Short() && (taken[2] == 0 || taken[4] == 0) {
 		t.Errorf("all paths met the same fate: %v", taken)
 	}
 }

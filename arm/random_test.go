@@ -109,7 +109,8 @@ func TestNoBodyMakesAnInternalError(t *testing.T) {
 			}
 		}
 	})
-	if taken[2] == 0 || taken[4] == 0 {
+	// -short tries few of them, which may well all be refused.
+	if !testing.Short() && (taken[2] == 0 || taken[4] == 0) {
 		t.Errorf("all bodies met the same fate: %v", taken)
 	}
 }
