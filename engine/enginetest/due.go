@@ -23,11 +23,13 @@ var due = []check{
 				}
 			}
 			s.moveDue(q, "in an hour", start.Add(time.Hour))
-			s.moveDue(q, "in a moment", s.now().Add(moment))
+			soon := s.now().Add(moment)
+			s.moveDue(q, "in a moment", soon)
 			s.moveDue(q, "now", s.now())
+			late := !s.now().Before(soon) // a slow disk: the moment is over
 			for _, want := range []string{"now", "in a moment"} {
 				p := b.one()
-				if p.head() != want || p.at.Before(p.Due) {
+				if p.head() != want && !late || p.at.Before(p.Due) {
 					s.t.Errorf("got %s %v after its time, want %s", p.head(), p.at.Sub(p.Due), want)
 				}
 			}
