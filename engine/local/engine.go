@@ -164,9 +164,7 @@ func (e *Engine) openDisk() {
 		return int64(u.AvailBytes), int64(u.TotalBytes), freeInodesOf(raw, dir), err //nolint:gosec // far below 1<<63
 	})
 	e.space.ballast.fs, e.space.ballast.path = raw, raw.PathJoin(dir, "ballast")
-	e.fs = vfs.OnDiskFull(raw, func() {
-		e.space.ballast.drop(e.logger)
-	})
+	e.fs = vfs.OnDiskFull(raw, func() { e.space.full(e.logger) })
 	e.fs, e.health = vfs.WithDiskHealthChecks(e.fs, e.opts.DiskPatience/4, nil, func(i vfs.DiskSlowInfo) {
 		if i.Duration < e.opts.DiskPatience {
 			e.logger.Warn("the disk is slow", "file", i.Path, "operation", i.OpType.String(), "since", i.Duration)

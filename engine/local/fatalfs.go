@@ -10,7 +10,7 @@ import (
 )
 
 // fatalFS stands between Pebble and the file system for the few operations whose
-// errors Pebble answers with a panic: making the next log, moving a marker, syncing
+// errors Pebble answers with a panic: all that writes a log, moving a marker, syncing
 // a folder. Such an error fails the engine, with its reason, and does not return.
 type fatalFS struct {
 	vfs.FS
@@ -29,13 +29,52 @@ func (f fatalFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.F
 
 func (f fatalFS) made(name string, create func() (vfs.File, error)) (vfs.File, error) {
 	base := f.PathBase(name)
-	vital := strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "marker.")
+	log, marker := strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "marker.")
+	if marker {
+		// What a marker points at must be found wherever the marker is: Pebble syncs
+		// both at once, and not every file system keeps to the order.
+		if err := syncDir(f, f.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
 	file, err := create()
-	if err != nil && vital && f.e.opened.Load() {
+	switch {
+	case err != nil && (log || marker) && f.e.opened.Load():
 		f.e.never(fmt.Errorf("make %s: %w", name, err))
+	case err == nil && log:
+		return fatalLog{file, f.e, name}, nil
 	}
 	return file, err
 }
+
+// fatalLog is a log, which Pebble cannot do without.
+type fatalLog struct {
+	vfs.File
+	e    *Engine
+	name string
+}
+
+func (l fatalLog) must(what string, err error) error {
+	if err != nil && l.e.opened.Load() {
+		l.e.never(fmt.Errorf("%s %s: %w", what, l.name, err))
+	}
+	return err
+}
+
+// Write implements [vfs.File].
+func (l fatalLog) Write(b []byte) (int, error) {
+	n, err := l.File.Write(b)
+	return n, l.must("write", err)
+}
+
+// Sync implements [vfs.File].
+func (l fatalLog) Sync() error { return l.must("sync", l.File.Sync()) }
+
+// SyncData implements [vfs.File].
+func (l fatalLog) SyncData() error { return l.must("sync", l.File.SyncData()) }
+
+// Close implements [vfs.File].
+func (l fatalLog) Close() error { return l.must("close", l.File.Close()) }
 
 // OpenDir implements [vfs.FS].
 func (f fatalFS) OpenDir(name string) (vfs.File, error) {

@@ -168,6 +168,18 @@ func (s *space) measure() {
 	s.ballast.restore(s, free, mark)
 }
 
+// full is for a write that found no space, whatever was measured: another program
+// has filled the disk since.
+func (s *space) full(logger *slog.Logger) {
+	s.mu.Lock()
+	s.measured = 0
+	if s.level.Load() < nothing {
+		s.setLevel(nothing, 0)
+	}
+	s.mu.Unlock()
+	s.ballast.drop(logger)
+}
+
 // setLevel logs what an operator must know: that it closed, and that it opened.
 // mu is held.
 func (s *space) setLevel(level int32, left int64) {
@@ -194,11 +206,16 @@ type ballast struct {
 	fs   vfs.FS
 	path string
 
-	mu sync.Mutex // protects the file
+	mu        sync.Mutex // protects the file and the field below
+	notBefore time.Time  // of the next attempt to make it
 }
 
-// ballastShare is the part of the reserve that is ballast.
-const ballastShare = 4
+const (
+	// ballastShare is the part of the reserve that is ballast.
+	ballastShare = 4
+	// ballastPause is how long a ballast that could not be made is not tried again.
+	ballastPause = time.Minute
+)
 
 // drop gives the space back, for a write that found none.
 func (b *ballast) drop(logger *slog.Logger) {
@@ -229,10 +246,13 @@ func (b *ballast) restore(s *space, free, mark int64) {
 	if _, err := b.fs.Stat(b.path); !oserror.IsNotExist(err) {
 		return // it is there, or nobody can tell
 	}
+	if time.Now().Before(b.notBefore) {
+		return
+	}
 	if err := b.make(size); err != nil {
-		s.logger.Warn("there is no ballast for a full disk", "error", err)
+		s.logger.Warn("there is no ballast for a full disk", "error", err, "next_attempt_in", ballastPause)
 		_ = b.fs.Remove(b.path)
-		b.fs = nil // not every half second
+		b.notBefore = time.Now().Add(ballastPause)
 	}
 }
 
