@@ -15,16 +15,32 @@ import (
 // blocks of bytes, which cost the collector next to nothing, so a low limit saves
 // memory and takes no time that could be measured.
 //
-// The limit must leave room for what lives, or the collector would run all the
-// time on a server with very many resources; so it moves up with that.
+// The limit must leave room for what lives and for what is no heap and counts all
+// the same, or the collector would run all the time on a server with very many
+// resources, or with very many connections and their stacks; so it moves up with
+// them.
 const (
 	gcPercent        = 300
 	leastMemoryLimit = 160 << 20
-	liveShare        = 2 // the limit is at least that many times what lives
+	liveShare        = 2 // the limit is at least that many times what lives, and what is no heap
+	memoryStep       = 16 << 20
 	memoryLookEvery  = time.Second
 
 	liveHeap = "/gc/heap/live:bytes"
 )
+
+// noHeap are the metrics of memory that counts for the limit and is no heap.
+var noHeap = []string{
+	"/memory/classes/heap/stacks:bytes",
+	"/memory/classes/metadata/mcache/free:bytes",
+	"/memory/classes/metadata/mcache/inuse:bytes",
+	"/memory/classes/metadata/mspan/free:bytes",
+	"/memory/classes/metadata/mspan/inuse:bytes",
+	"/memory/classes/metadata/other:bytes",
+	"/memory/classes/os-stacks:bytes",
+	"/memory/classes/other:bytes",
+	"/memory/classes/profiling/buckets:bytes",
+}
 
 // tuneMemory sets the above, unless the environment says otherwise, until stop is
 // called.
@@ -49,28 +65,52 @@ func tuneMemory() (stop func()) {
 func followLiveHeap(done <-chan struct{}) {
 	tick := time.NewTicker(memoryLookEvery)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: liveHeap}}
-	limit := memoryLimit(0)
+	samples := memorySamples()
+	limit := memoryLimit(0, 0)
 	for {
 		select {
 		case <-tick.C:
 		case <-done:
 			return
 		}
-		metrics.Read(sample)
-		if sample[0].Value.Kind() != metrics.KindUint64 {
+		live, rest, ok := readMemory(samples)
+		if !ok {
 			return // this Go does not tell; the limit stays
 		}
-		if next := memoryLimit(sample[0].Value.Uint64()); next != limit {
+		if next := memoryLimit(live, rest); next != limit {
 			debug.SetMemoryLimit(next)
 			limit = next
 		}
 	}
 }
 
-// memoryLimit is the soft limit while live bytes survived the last collection.
-func memoryLimit(live uint64) int64 {
-	return max(leastMemoryLimit, int64(min(live, 1<<50))*liveShare)
+func memorySamples() []metrics.Sample {
+	samples := []metrics.Sample{{Name: liveHeap}}
+	for _, name := range noHeap {
+		samples = append(samples, metrics.Sample{Name: name})
+	}
+	return samples
+}
+
+// readMemory returns how many bytes survived the last collection, and how many are
+// no heap.
+func readMemory(samples []metrics.Sample) (live, rest uint64, ok bool) {
+	metrics.Read(samples)
+	for _, s := range samples {
+		if s.Value.Kind() != metrics.KindUint64 {
+			return 0, 0, false
+		}
+		rest += s.Value.Uint64()
+	}
+	live = samples[0].Value.Uint64()
+	return live, rest - live, true
+}
+
+// memoryLimit is the soft limit while live bytes survived the last collection, and
+// rest bytes are no heap, in steps: each change of it stops the program for a moment.
+func memoryLimit(live, rest uint64) int64 {
+	need := min(live, 1<<50)*liveShare + min(rest, 1<<50)
+	return max(leastMemoryLimit, int64(need+memoryStep-1)/memoryStep*memoryStep)
 }
 
 // settleMemory gives back what starting took and nothing needs any more: reading
