@@ -80,6 +80,9 @@ type Result struct {
 	// Secrets are the texts of secure parameters. They must not be stored, and
 	// not be shown either: see [Result.Redact].
 	Secrets []string
+
+	redactor *strings.Replacer // for as many secrets as redacts says
+	redacts  int
 }
 
 func newResult() *Result {
@@ -108,8 +111,10 @@ type instance struct {
 	existing bool   // only read, never made
 	skip     bool   // its condition is false
 	failed   bool   // so did something it depends on
-	state    any    // what it became; nil before
-	visited  int8   // while ordering
+	state    any    // what it became; nil before, and as long as nobody asks
+	made     map[string]any
+	done     bool
+	visited  int8 // while ordering
 	needs    []*instance
 }
 
@@ -123,7 +128,7 @@ func (i *instance) resource() Resource {
 // those from being made that do not depend on it. The error is an [*Error] or
 // [Errors]; what was made stays.
 func (t *Template) Deploy(ctx context.Context, host Host, in Input) (*Result, error) {
-	s, r, err := t.begin(ctx, host, in, new(int))
+	s, r, err := t.begin(ctx, host, in, newBudget(ctx))
 	if err != nil {
 		return r, err
 	}
@@ -131,8 +136,11 @@ func (t *Template) Deploy(ctx context.Context, host Host, in Input) (*Result, er
 }
 
 // begin makes the scope of a deployment and binds its parameters.
-func (t *Template) begin(ctx context.Context, host Host, in Input, steps *int) (*scope, *Result, error) {
+func (t *Template) begin(ctx context.Context, host Host, in Input, b *budget) (*scope, *Result, error) {
 	result := newResult()
+	if err := b.spend(hostSteps + t.size()); err != nil {
+		return nil, result, err
+	}
 	if in.Around == nil {
 		around, err := host.Around(ctx, in.Subscription, in.Group)
 		if err != nil {
@@ -141,7 +149,7 @@ func (t *Template) begin(ctx context.Context, host Host, in Input, steps *int) (
 		in.Around = around
 	}
 	s := &scope{
-		ctx: ctx, template: t, in: &in, parameters: map[string]any{}, steps: steps,
+		template: t, in: &in, parameters: map[string]any{}, budget: b,
 		variables: &variables{nodes: map[string]*node{}, values: map[string]any{}, under: map[string]bool{}},
 	}
 	if vs := t.root.get("variables"); vs != nil {
@@ -164,7 +172,9 @@ func (t *Template) begin(ctx context.Context, host Host, in Input, steps *int) (
 			}
 			typ := t.typeOf(f.value)
 			if secure(typ) {
-				result.Secrets = appendTexts(result.Secrets, v)
+				if herr := result.hide(appendTexts(nil, v)); herr != nil && err == nil {
+					err = at(herr, t.at("parameters."+cut(f.name)), f.line)
+				}
 			}
 			result.Parameters[f.name] = shown(typ, v)
 		}
@@ -218,6 +228,9 @@ func (r *run) stopped(i *instance) *Error {
 	if err := r.ctx.Err(); err != nil {
 		return &Error{Path: i.path, Line: i.node.line, Message: "The deployment was stopped before this resource.", Cause: err}
 	}
+	if err := i.scope.budget.over(); err != nil { // so would all the others
+		return &Error{Path: i.path, Line: i.node.line, Message: err.Error(), Cause: err}
+	}
 	if r.host.Canceled() {
 		return &Error{Path: i.path, Line: i.node.line, Message: "The deployment was canceled before this resource.", Cause: ErrCanceled}
 	}
@@ -226,6 +239,9 @@ func (r *run) stopped(i *instance) *Error {
 
 // make evaluates a resource and makes it.
 func (r *run) make(i *instance) error {
+	if err := i.scope.budget.spend(hostSteps); err != nil {
+		return at(err, i.path, i.node.line)
+	}
 	if strings.EqualFold(i.typ, typeDeployment) {
 		return r.nest(i)
 	}
@@ -251,25 +267,28 @@ func (r *run) make(i *instance) error {
 			Message: fmt.Sprintf("The resource '%s' could not be deployed: %s", i.id, err),
 		}
 	}
-	i.state = decoded(made)
+	i.made, i.done = made, true
 	r.result.Resources = append(r.result.Resources, res)
 	return nil
 }
 
 // decoded gives what a host answered the values of this package.
-func decoded(v map[string]any) any {
+func (b *budget) decoded(v map[string]any) (any, error) {
 	if v == nil {
-		return unknown{}
+		return unknown{}, nil
+	}
+	size, err := b.measure(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.allot(2 * size); err != nil {
+		return nil, err
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
-		return v
+		return nil, err
 	}
-	again, err := Decode(data)
-	if err != nil {
-		return v
-	}
-	return again
+	return Decode(data)
 }
 
 func (t *Template) outputs(s *scope) error {
@@ -278,7 +297,7 @@ func (t *Template) outputs(s *scope) error {
 		return nil
 	}
 	for _, f := range n.fields {
-		path := t.at("outputs." + f.name)
+		path := t.at("outputs." + cut(f.name))
 		if c := f.value.get("condition"); c != nil {
 			v, err := s.value(c, path+".condition")
 			if err != nil {
@@ -293,7 +312,7 @@ func (t *Template) outputs(s *scope) error {
 		var v any
 		var err error
 		if loop := f.value.get("copy"); loop != nil {
-			v, err = s.copies(loop, "", path+".copy")
+			v, err = s.copies(loop, "", &spot{name: path + ".copy"})
 		} else {
 			v, err = s.value(f.value.get("value"), path+".value")
 		}

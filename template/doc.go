@@ -14,6 +14,11 @@
 // A host may leave values unknown, to try a template without making anything:
 // whatever is computed of them is unknown as well.
 //
+// A deployment has a budget, in steps and in bytes, that it shares with those
+// nested in it. Every function of the language pays out of it before it works, and
+// every step looks whether anybody still waits. So a small template cannot cost
+// much, whatever is in it.
+//
 // Values of secure parameters are in no result. They can appear in messages,
 // which go through [Result.Redact] before anybody else sees them.
 //

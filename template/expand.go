@@ -29,7 +29,7 @@ func (t *Template) expand(s *scope) error {
 				i.loop = in.parent.loop
 			}
 			if len(s.run.instances) == mostResources {
-				return &Error{Path: d.path, Line: d.node.line, Message: fmt.Sprintf("The copy loops make more than %d resources.", mostResources)}
+				return tooMany(d)
 			}
 			s.run.instances = append(s.run.instances, i)
 			s.run.index.add(i)
@@ -37,6 +37,10 @@ func (t *Template) expand(s *scope) error {
 		}
 	}
 	return nil
+}
+
+func tooMany(d *declared) error {
+	return &Error{Path: d.path, Line: d.node.line, Message: fmt.Sprintf("The copy loops make more than %d resources.", mostResources)}
 }
 
 // round is the scope of one instance, and the instance that encloses it.
@@ -70,9 +74,12 @@ func (t *Template) rounds(s *scope, d *declared, byPath map[string][]*instance) 
 	}
 	var out []round
 	for _, a := range around {
-		count, err := a.count(c, d.path+".copy")
+		count, err := a.count(c, &spot{name: d.path + ".copy"})
 		if err != nil {
 			return nil, "", err
+		}
+		if len(out)+int(count) > mostResources {
+			return nil, "", tooMany(d)
 		}
 		for i := range count {
 			out = append(out, round{scope: a.within(name, i), parent: a.parent})
@@ -83,6 +90,9 @@ func (t *Template) rounds(s *scope, d *declared, byPath map[string][]*instance) 
 
 // instance evaluates what must be known of a resource before anything is made.
 func (r *run) instance(in round, d *declared) (*instance, error) {
+	if err := in.budget.spend(len(d.node.fields)); err != nil { // its members are looked through
+		return nil, at(err, d.path, d.node.line)
+	}
 	i := &instance{declared: d, scope: in.scope}
 	member := func(name string) (string, error) { return in.string(d.node.get(name), d.path+"."+name) }
 	var err error

@@ -31,8 +31,21 @@ type parser struct {
 	depth int
 }
 
+const (
+	// longestExpression is ARM's bound.
+	longestExpression = 24_576
+	// parsedBytes is what one character of an expression may become.
+	parsedBytes = 32
+)
+
 // parseExpression reads the expression of a text with its brackets.
-func parseExpression(s string) (expression, error) {
+func (b *budget) parseExpression(s string) (expression, error) {
+	if len(s) > longestExpression {
+		return nil, errorf("The expression has %d characters; at most %d are allowed. It begins with %s.", len(s), longestExpression, quoted(s))
+	}
+	if err := b.allot(parsedBytes * len(s)); err != nil {
+		return nil, err
+	}
 	p := &parser{src: s[1 : len(s)-1]}
 	e, err := p.operand()
 	if err != nil {
@@ -202,10 +215,19 @@ func (a *access) eval(s *scope) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.budget.part(of, key, a.safe)
+}
+
+// part returns a property or an element of a value; with safe, null when there is
+// none.
+func (b *budget) part(of, key any, safe bool) (any, error) {
+	if err := b.values([]any{key}); err != nil {
+		return nil, err
+	}
 	if _, ok := key.(unknown); ok {
 		return key, nil
 	}
-	if a.safe && of == nil {
+	if safe && of == nil {
 		return nil, nil
 	}
 	switch of := of.(type) {
@@ -214,15 +236,13 @@ func (a *access) eval(s *scope) (any, error) {
 	case map[string]any:
 		name, ok := key.(string)
 		if !ok {
-			return nil, errorf("An object has properties with names; %s is none.", textOf(key))
+			return nil, errorf("An object has properties with names; %s is none.", quoted(key))
 		}
-		if v, ok := member(of, name); ok {
-			return v, nil
+		v, ok, err := b.member(of, name)
+		if ok || safe || err != nil {
+			return v, err
 		}
-		if a.safe {
-			return nil, nil
-		}
-		return nil, errorf("The object has no property '%s'; it has %s.", name, strings.Join(sortedKeys(of), ", "))
+		return nil, errorf("The object has no property '%s'; it has %s.", cut(name), namesOf(of))
 	case []any:
 		i, ok := key.(int64)
 		if !ok {
@@ -231,13 +251,29 @@ func (a *access) eval(s *scope) (any, error) {
 		if i >= 0 && i < int64(len(of)) {
 			return of[i], nil
 		}
-		if a.safe {
+		if safe {
 			return nil, nil
 		}
 		return nil, errorf("The array has %d elements; there is none with the index %d.", len(of), i)
 	default:
-		return nil, errorf("%s has neither properties nor elements; '%s' was asked for.", typeName(of), textOf(key))
+		return nil, errorf("%s has neither properties nor elements; %s was asked for.", typeName(of), quoted(key))
 	}
+}
+
+// mostNames bounds how many names a message lists.
+const mostNames = 20
+
+// namesOf lists the members of an object for a message.
+func namesOf(m map[string]any) string {
+	keys := sortedKeys(m)
+	more := ""
+	if n := len(keys) - mostNames; n > 0 {
+		keys, more = keys[:mostNames], fmt.Sprintf(" and %d more", n)
+	}
+	for i := range keys {
+		keys[i] = cut(keys[i])
+	}
+	return strings.Join(keys, ", ") + more
 }
 
 // call is a call of a function.
@@ -247,11 +283,13 @@ type call struct {
 }
 
 func (c *call) eval(s *scope) (any, error) {
-	if s.depth++; s.depth > maxCalls {
+	b := s.budget
+	if b.depth++; b.depth > maxCalls {
+		b.depth--
 		return nil, errorf("The expression calls functions more than %d levels deep.", maxCalls)
 	}
-	defer func() { s.depth-- }()
-	if err := s.step(); err != nil {
+	defer func() { b.depth-- }()
+	if err := b.spend(1); err != nil {
 		return nil, err
 	}
 	if f := specialFunction(c.name); f != nil {
@@ -279,16 +317,17 @@ func (c *call) eval(s *scope) (any, error) {
 			return arg, nil
 		}
 	}
-	v, err := f.do(args)
+	v, err := f.do(b, args)
 	if err != nil {
-		return nil, errorf("The function '%s': %s.", c.spelled, strings.TrimSuffix(err.Error(), "."))
+		return nil, c.fail(err)
 	}
-	return v, s.weigh(v)
+	return v, nil
 }
 
 // maxCalls bounds the recursion of an evaluation.
 const maxCalls = 500
 
+// values evaluates the arguments, and pays for reading the texts among them.
 func (c *call) values(s *scope) ([]any, error) {
 	args := make([]any, len(c.args))
 	for i, a := range c.args {
@@ -298,7 +337,7 @@ func (c *call) values(s *scope) ([]any, error) {
 		}
 		args[i] = v
 	}
-	return args, nil
+	return args, s.budget.values(args)
 }
 
 func errorf(format string, args ...any) error { return &Error{Message: fmt.Sprintf(format, args...)} }

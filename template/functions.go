@@ -5,10 +5,12 @@ import (
 	"maps"
 )
 
-// function is a template function that depends on its arguments alone.
+// function is a template function that depends on its arguments alone. The texts
+// among them are paid for before it is called; what else it reads and makes, it
+// pays for itself.
 type function struct {
 	least, most int // number of arguments; most < 0: any
-	do          func(args []any) (any, error)
+	do          func(b *budget, args []any) (any, error)
 }
 
 func (f function) arity() string {
@@ -43,6 +45,17 @@ func wantText(v any) (string, error) {
 	return "", fmt.Errorf("a string is expected, not %s", typeName(v))
 }
 
+func wantTexts(args []any) ([]string, error) {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		var err error
+		if out[i], err = wantText(arg); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func wantInt(v any) (int64, error) {
 	if n, ok := v.(int64); ok {
 		return n, nil
@@ -71,35 +84,51 @@ func wantBool(v any) (bool, error) {
 	return false, fmt.Errorf("true or false is expected, not %s", typeName(v))
 }
 
-// texts returns a function of one text.
-func ofText(f func(string) (any, error)) function {
-	return function{1, 1, func(args []any) (any, error) {
+// constantly returns a function without arguments.
+func constantly(v any) function {
+	return function{0, 0, func(*budget, []any) (any, error) { return v, nil }}
+}
+
+// ofText returns a function of one text.
+func ofText(f func(*budget, string) (any, error)) function {
+	return function{1, 1, func(b *budget, args []any) (any, error) {
 		s, err := wantText(args[0])
 		if err != nil {
 			return nil, err
 		}
-		return f(s)
+		return f(b, s)
 	}}
+}
+
+// toText returns a function of one text that makes another one, of at most so many
+// times its size.
+func toText(times int, f func(string) (string, error)) function {
+	return ofText(func(b *budget, s string) (any, error) {
+		if err := b.allot(times * (len(s) + 8)); err != nil {
+			return nil, err
+		}
+		return f(s)
+	})
 }
 
 // ofTexts returns a function of two texts.
 func ofTexts(f func(a, b string) any) function {
-	return function{2, 2, func(args []any) (any, error) {
-		a, err := wantText(args[0])
+	return function{2, 2, func(b *budget, args []any) (any, error) {
+		s, err := wantTexts(args)
 		if err != nil {
 			return nil, err
 		}
-		b, err := wantText(args[1])
-		if err != nil {
+		// Both in lower case, to be compared.
+		if err := b.allot(len(s[0]) + len(s[1])); err != nil {
 			return nil, err
 		}
-		return f(a, b), nil
+		return f(s[0], s[1]), nil
 	}}
 }
 
 // ofInts returns a function of two whole numbers.
-func ofInts(f func(a, b int64) (any, error)) function {
-	return function{2, 2, func(args []any) (any, error) {
+func ofInts(f func(a, b int64) (int64, error)) function {
+	return function{2, 2, func(_ *budget, args []any) (any, error) {
 		a, err := wantInt(args[0])
 		if err != nil {
 			return nil, err

@@ -1,42 +1,46 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
 
 var idFunctions = map[string]function{
-	"extensionresourceid": {3, -1, func(args []any) (any, error) {
+	"extensionresourceid": {3, -1, func(b *budget, args []any) (any, error) {
 		scope, err := wantText(args[0])
 		if err != nil {
 			return nil, err
 		}
-		rest, err := typedID(args[1:])
-		return strings.TrimRight(scope, "/") + rest, err
+		return b.typedID(strings.TrimRight(scope, "/"), args[1:])
 	}},
-	"tenantresourceid": {2, -1, func(args []any) (any, error) { return typedID(args) }},
+	"tenantresourceid": {2, -1, func(b *budget, args []any) (any, error) { return b.typedID("", args) }},
 }
 
-// typedID builds /providers/Namespace/type/name/… of a full type and its names.
-func typedID(args []any) (string, error) {
-	full, err := wantText(args[0])
+// typedID builds scope/providers/Namespace/type/name/… of a full type and its names.
+func (b *budget) typedID(scope string, args []any) (string, error) {
+	texts, err := wantTexts(args)
 	if err != nil {
 		return "", err
 	}
+	full, names := texts[0], texts[1:]
+	if n := strings.Count(full, "/"); n == 0 || n != len(names) {
+		return "", fmt.Errorf("the type '%s' has %d segments behind its namespace, and %d names are given", cut(full), n, len(names))
+	}
+	size := len(scope) + len("/providers/")
+	for _, t := range texts {
+		size += len(t) + 1
+	}
+	if err := b.allot(size); err != nil {
+		return "", err
+	}
 	segments := strings.Split(full, "/")
-	if len(segments) < 2 || len(segments)-1 != len(args)-1 {
-		return "", fmt.Errorf("the type '%s' has %d segments behind its namespace, and %d names are given", full, len(segments)-1, len(args)-1)
-	}
-	var b strings.Builder
-	b.WriteString("/providers/" + segments[0])
+	var id strings.Builder
+	id.WriteString(scope + "/providers/" + segments[0])
 	for i, s := range segments[1:] {
-		name, err := wantText(args[i+1])
-		if err != nil {
-			return "", err
-		}
-		b.WriteString("/" + s + "/" + name)
+		id.WriteString("/" + s + "/" + names[i])
 	}
-	return b.String(), nil
+	return id.String(), nil
 }
 
 // splitIDArguments separates the scope in front (subscription, group) from the
@@ -55,5 +59,5 @@ func splitIDArguments(args []any) (scope []string, rest []any, err error) {
 		}
 		scope = append(scope, s)
 	}
-	return nil, nil, fmt.Errorf("it needs a type such as Microsoft.EventGrid/topics and a name for each segment behind its namespace")
+	return nil, nil, errors.New("it needs a type such as Microsoft.EventGrid/topics and a name for each segment behind its namespace")
 }

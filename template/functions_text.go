@@ -15,34 +15,41 @@ import (
 )
 
 var textFunctions = map[string]function{
-	"concat":         {1, -1, concat},
-	"format":         {1, -1, format},
-	"tolower":        ofText(func(s string) (any, error) { return strings.ToLower(s), nil }),
-	"toupper":        ofText(func(s string) (any, error) { return strings.ToUpper(s), nil }),
-	"trim":           ofText(func(s string) (any, error) { return strings.TrimSpace(s), nil }),
-	"startswith":     ofTexts(func(a, b string) any { return strings.HasPrefix(strings.ToLower(a), strings.ToLower(b)) }),
-	"endswith":       ofTexts(func(a, b string) any { return strings.HasSuffix(strings.ToLower(a), strings.ToLower(b)) }),
-	"base64":         ofText(func(s string) (any, error) { return base64.StdEncoding.EncodeToString([]byte(s)), nil }),
-	"base64tostring": ofText(fromBase64),
-	"base64tojson": ofText(func(s string) (any, error) {
-		v, err := fromBase64(s)
+	"concat":     {1, -1, concat},
+	"format":     {1, -1, format},
+	"tolower":    toText(2, func(s string) (string, error) { return strings.ToLower(s), nil }),
+	"toupper":    toText(2, func(s string) (string, error) { return strings.ToUpper(s), nil }),
+	"trim":       ofText(func(_ *budget, s string) (any, error) { return strings.TrimSpace(s), nil }),
+	"startswith": ofTexts(func(a, b string) any { return strings.HasPrefix(strings.ToLower(a), strings.ToLower(b)) }),
+	"endswith":   ofTexts(func(a, b string) any { return strings.HasSuffix(strings.ToLower(a), strings.ToLower(b)) }),
+	"base64": toText(2, func(s string) (string, error) {
+		return base64.StdEncoding.EncodeToString([]byte(s)), nil
+	}),
+	"base64tostring": toText(1, fromBase64),
+	"base64tojson": ofText(func(b *budget, s string) (any, error) {
+		if err := b.allot(len(s)); err != nil {
+			return nil, err
+		}
+		text, err := fromBase64(s)
 		if err != nil {
 			return nil, err
 		}
-		return Decode([]byte(v.(string)))
+		return b.decode(text)
 	}),
-	"datauri": ofText(func(s string) (any, error) {
+	"datauri": toText(6, func(s string) (string, error) {
 		return "data:text/plain;charset=utf8;base64," + base64.StdEncoding.EncodeToString([]byte(s)), nil
 	}),
-	"datauritostring": ofText(func(s string) (any, error) {
+	"datauritostring": toText(1, func(s string) (string, error) {
 		_, data, ok := strings.Cut(s, ";base64,")
 		if !ok {
-			return nil, errors.New("it is not a data URI in base64")
+			return "", errors.New("it is not a data URI in base64")
 		}
 		return fromBase64(data)
 	}),
-	"uricomponent":         ofText(func(s string) (any, error) { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), nil }),
-	"uricomponenttostring": ofText(func(s string) (any, error) { return url.PathUnescape(s) }),
+	"uricomponent": toText(4, func(s string) (string, error) {
+		return strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), nil
+	}),
+	"uricomponenttostring": toText(1, fromURIComponent),
 	"uri":                  {2, 2, joinURI},
 	"replace":              {3, 3, replaceText},
 	"split":                {2, 2, split},
@@ -51,62 +58,48 @@ var textFunctions = map[string]function{
 	"padleft":              {2, 3, padLeft},
 	"indexof":              {2, 2, indexOf(strings.Index, false)},
 	"lastindexof":          {2, 2, indexOf(strings.LastIndex, true)},
-	"string":               {1, 1, func(args []any) (any, error) { return textOf(args[0]), nil }},
-	"json":                 ofText(func(s string) (any, error) { return Decode([]byte(s)) }),
+	"string":               {1, 1, func(b *budget, args []any) (any, error) { return b.text(args[0]) }},
+	"json":                 ofText(func(b *budget, s string) (any, error) { return b.decode(s) }),
 	// The values are stable; Azure's are others, as its algorithm is not public.
-	"uniquestring": {1, -1, func(args []any) (any, error) {
-		text, err := joined(args, "-")
+	"uniquestring": {1, -1, func(b *budget, args []any) (any, error) {
+		text, err := b.joined(args, "-")
 		sum := sha256.Sum256([]byte(text))
 		return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:13], err
 	}},
-	"guid": {1, -1, func(args []any) (any, error) {
-		text, err := joined(args, "-")
+	"guid": {1, -1, func(b *budget, args []any) (any, error) {
+		text, err := b.joined(args, "-")
 		return uuid.NewSHA1(guidNamespace, []byte(text)).String(), err
 	}},
-	"fail": ofText(func(s string) (any, error) { return nil, errors.New(s) }),
-}
-
-// longestText bounds what one function makes, in bytes: it is as much as a whole
-// deployment may make, and must be refused before it is there.
-const longestText = mostSteps * bytesPerStep
-
-// fits refuses a text of n bytes that would be too long.
-func fits(n int) error {
-	if n > longestText {
-		return fmt.Errorf("it would make a string of %d bytes; at most %d are possible", n, longestText)
-	}
-	return nil
+	"fail": ofText(func(_ *budget, s string) (any, error) { return nil, errors.New(s) }),
 }
 
 // guidNamespace is the namespace of the function guid.
 var guidNamespace = uuid.MustParse("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 
-func joined(args []any, by string) (string, error) {
+// joined renders values as texts and joins them.
+func (b *budget) joined(args []any, by string) (string, error) {
+	if err := b.array(len(args)); err != nil {
+		return "", err
+	}
 	parts, size := make([]string, len(args)), 0
 	for i, a := range args {
-		parts[i] = textOf(a)
-		if size += len(parts[i]) + len(by); size > longestText {
-			return "", fits(size)
+		var err error
+		if parts[i], err = b.text(a); err != nil {
+			return "", err
 		}
+		size += len(parts[i]) + len(by)
+	}
+	// Joined, and read once more by what hashes it.
+	if err := b.allot(2 * size); err != nil {
+		return "", err
 	}
 	return strings.Join(parts, by), nil
 }
 
 // concat joins texts, or arrays when the first argument is one.
-func concat(args []any) (any, error) {
+func concat(b *budget, args []any) (any, error) {
 	if _, ok := args[0].([]any); ok {
-		all := []any{}
-		for _, arg := range args {
-			a, err := wantArray(arg)
-			if err != nil {
-				return nil, err
-			}
-			if len(all)+len(a) > mostSteps {
-				return nil, fmt.Errorf("it would make an array of more than %d elements", mostSteps)
-			}
-			all = append(all, a...)
-		}
-		return all, nil
+		return concatArrays(b, args)
 	}
 	for _, arg := range args {
 		switch arg.(type) {
@@ -114,26 +107,52 @@ func concat(args []any) (any, error) {
 			return nil, fmt.Errorf("a string is expected, not %s", typeName(arg))
 		}
 	}
-	return joined(args, "")
+	return b.joined(args, "")
+}
+
+func concatArrays(b *budget, args []any) (any, error) {
+	if err := b.spend(len(args)); err != nil {
+		return nil, err
+	}
+	size := 0
+	for _, arg := range args {
+		a, err := wantArray(arg)
+		if err != nil {
+			return nil, err
+		}
+		size += len(a)
+	}
+	if err := b.array(size); err != nil {
+		return nil, err
+	}
+	all := make([]any, 0, size)
+	for _, arg := range args {
+		a, _ := arg.([]any)
+		all = append(all, a...)
+	}
+	return all, nil
 }
 
 // format replaces {0}, {1:000} and so on; of .NET's number formats it knows
 // those made of zeros, D and X.
-func format(args []any) (any, error) {
+func format(b *budget, args []any) (any, error) {
 	pattern, err := wantText(args[0])
 	if err != nil {
 		return nil, err
 	}
-	var b strings.Builder
+	if err := b.allot(2 * len(pattern)); err != nil {
+		return nil, err
+	}
+	var out strings.Builder
 	for i := 0; i < len(pattern); i++ {
 		c := pattern[i]
 		if (c == '{' || c == '}') && i+1 < len(pattern) && pattern[i+1] == c {
-			b.WriteByte(c)
+			out.WriteByte(c)
 			i++
 			continue
 		}
 		if c != '{' {
-			b.WriteByte(c)
+			out.WriteByte(c)
 			continue
 		}
 		end := strings.IndexByte(pattern[i:], '}')
@@ -143,35 +162,38 @@ func format(args []any) (any, error) {
 		index, how, _ := strings.Cut(pattern[i+1:i+end], ":")
 		n, err := strconv.Atoi(strings.TrimSpace(index))
 		if err != nil || n < 0 || n+1 >= len(args) {
-			return nil, fmt.Errorf("the pattern asks for the argument {%s}; there are %d", index, len(args)-1)
+			return nil, fmt.Errorf("the pattern asks for the argument {%s}; there are %d", cut(index), len(args)-1)
 		}
-		text, err := formatted(args[n+1], how)
+		text, err := b.formatted(args[n+1], how)
 		if err != nil {
 			return nil, err
 		}
-		if err := fits(b.Len() + len(text)); err != nil {
+		if err := b.allot(2 * len(text)); err != nil {
 			return nil, err
 		}
-		b.WriteString(text)
+		out.WriteString(text)
 		i += end
 	}
-	return b.String(), nil
+	return out.String(), nil
 }
 
-func formatted(v any, how string) (string, error) {
+// mostDigits bounds the width of a formatted number.
+const mostDigits = 99
+
+func (b *budget) formatted(v any, how string) (string, error) {
 	n, ok := v.(int64)
 	if how == "" || !ok {
-		return textOf(v), nil
+		return b.text(v)
 	}
-	if strings.Trim(how, "0") == "" {
+	if len(how) <= mostDigits && strings.Trim(how, "0") == "" {
 		return fmt.Sprintf("%0*d", len(how), n), nil
 	}
 	width, err := strconv.Atoi(how[1:])
 	if len(how) == 1 {
 		width, err = 0, nil
 	}
-	if err != nil || width < 0 || width > 99 {
-		return "", fmt.Errorf("the number format '%s' is not offered", how)
+	if err != nil || width < 0 || width > mostDigits {
+		return "", fmt.Errorf("the number format '%s' is not offered", cut(how))
 	}
 	switch how[0] {
 	case 'D', 'd':
@@ -181,55 +203,64 @@ func formatted(v any, how string) (string, error) {
 	case 'x':
 		return fmt.Sprintf("%0*x", width, n), nil
 	}
-	return "", fmt.Errorf("the number format '%s' is not offered", how)
+	return "", fmt.Errorf("the number format '%s' is not offered", cut(how))
 }
 
-func fromBase64(s string) (any, error) {
+func fromBase64(s string) (string, error) {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil || !utf8.Valid(b) {
-		return nil, errors.New("it is not text in base64")
+		return "", errors.New("it is not text in base64")
 	}
 	return string(b), nil
 }
 
-func joinURI(args []any) (any, error) {
-	base, err := wantText(args[0])
-	if err != nil {
-		return nil, err
+func fromURIComponent(s string) (string, error) {
+	text, err := url.PathUnescape(s)
+	if err != nil || !utf8.ValidString(text) {
+		return "", errors.New("it is not text of a URI")
 	}
-	relative, err := wantText(args[1])
-	if err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(base)
-	if err != nil {
-		return nil, fmt.Errorf("'%s' is not a URI", base)
-	}
-	r, err := url.Parse(relative)
-	if err != nil {
-		return nil, fmt.Errorf("'%s' is not a URI", relative)
-	}
-	return u.ResolveReference(r).String(), nil
+	return text, nil
 }
 
-func replaceText(args []any) (any, error) {
-	var s [3]string
-	for i := range s {
-		var err error
-		if s[i], err = wantText(args[i]); err != nil {
+// longestURI bounds both arguments of uri.
+const longestURI = 64 << 10
+
+func joinURI(b *budget, args []any) (any, error) {
+	texts, err := wantTexts(args)
+	if err != nil {
+		return nil, err
+	}
+	parsed := make([]*url.URL, len(texts))
+	for i, text := range texts {
+		if len(text) > longestURI {
+			return nil, fmt.Errorf("a URI has at most %d characters", longestURI)
+		}
+		// Escaping takes up to three bytes for one, and resolving copies.
+		if err := b.allot(8 * len(text)); err != nil {
 			return nil, err
 		}
+		if parsed[i], err = url.Parse(text); err != nil {
+			return nil, fmt.Errorf("%s is not a URI", quoted(text))
+		}
+	}
+	return parsed[0].ResolveReference(parsed[1]).String(), nil
+}
+
+func replaceText(b *budget, args []any) (any, error) {
+	s, err := wantTexts(args)
+	if err != nil {
+		return nil, err
 	}
 	if s[1] == "" {
 		return nil, errors.New("the text to be replaced is empty")
 	}
-	if err := fits(len(s[0]) + strings.Count(s[0], s[1])*(len(s[2])-len(s[1]))); err != nil {
+	if err := b.allot(len(s[0]) + strings.Count(s[0], s[1])*(len(s[2])-len(s[1]))); err != nil {
 		return nil, err
 	}
 	return strings.ReplaceAll(s[0], s[1], s[2]), nil
 }
 
-func split(args []any) (any, error) {
+func split(b *budget, args []any) (any, error) {
 	s, err := wantText(args[0])
 	if err != nil {
 		return nil, err
@@ -247,11 +278,12 @@ func split(args []any) (any, error) {
 		if by == "" {
 			continue // as .NET: nothing to split at
 		}
-		var next []string
-		for _, p := range parts {
-			next = append(next, strings.Split(p, by)...)
+		if parts, err = b.splitAll(parts, len(s), by); err != nil {
+			return nil, err
 		}
-		parts = next
+	}
+	if err := b.array(2 * len(parts)); err != nil {
+		return nil, err
 	}
 	out := make([]any, len(parts))
 	for i, p := range parts {
@@ -260,7 +292,26 @@ func split(args []any) (any, error) {
 	return out, nil
 }
 
-func join(args []any) (any, error) {
+// splitAll splits each of some texts, which have a size together.
+func (b *budget) splitAll(texts []string, size int, by string) ([]string, error) {
+	if err := b.spend(size / bytesPerStep); err != nil {
+		return nil, err
+	}
+	n := len(texts)
+	for _, t := range texts {
+		n += strings.Count(t, by)
+	}
+	if err := b.array(2 * n); err != nil {
+		return nil, err
+	}
+	out := make([]string, 0, n)
+	for _, t := range texts {
+		out = append(out, strings.Split(t, by)...)
+	}
+	return out, nil
+}
+
+func join(b *budget, args []any) (any, error) {
 	a, err := wantArray(args[0])
 	if err != nil {
 		return nil, err
@@ -269,35 +320,39 @@ func join(args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return joined(a, by)
+	return b.joined(a, by)
 }
 
-func substring(args []any) (any, error) {
+func substring(_ *budget, args []any) (any, error) {
 	s, err := wantText(args[0])
 	if err != nil {
 		return nil, err
 	}
-	r := []rune(s)
+	size := int64(utf8.RuneCountInString(s))
 	start, err := wantInt(args[1])
 	if err != nil {
 		return nil, err
 	}
-	length := int64(len(r)) - start
+	length := int64(-1)
+	if start >= 0 && start <= size {
+		length = size - start
+	}
 	if len(args) == 3 {
 		if length, err = wantInt(args[2]); err != nil {
 			return nil, err
 		}
 	}
-	if start < 0 || length < 0 || start > int64(len(r)) || length > int64(len(r))-start {
-		return nil, fmt.Errorf("%d characters from %d on are asked for; the string has %d", length, start, len(r))
+	if start < 0 || length < 0 || start > size || length > size-start {
+		return nil, fmt.Errorf("%d characters from %d on are asked for; the string has %d", length, start, size)
 	}
-	return string(r[start : start+length]), nil
+	s = s[offset(s, start):]
+	return s[:offset(s, length)], nil
 }
 
 // longestPad bounds what padLeft makes.
 const longestPad = 64 << 10
 
-func padLeft(args []any) (any, error) {
+func padLeft(b *budget, args []any) (any, error) {
 	width, err := wantInt(args[1])
 	if err != nil {
 		return nil, err
@@ -311,34 +366,32 @@ func padLeft(args []any) (any, error) {
 	if utf8.RuneCountInString(pad) != 1 || width > longestPad {
 		return nil, errors.New("it pads with one character to a moderate length")
 	}
-	s := textOf(args[0])
-	return strings.Repeat(pad, max(0, int(width)-utf8.RuneCountInString(s))) + s, nil
+	s, err := b.text(args[0])
+	if err != nil {
+		return nil, err
+	}
+	missing := max(0, int(width)-utf8.RuneCountInString(s))
+	if err := b.allot(missing*len(pad) + len(s)); err != nil {
+		return nil, err
+	}
+	return strings.Repeat(pad, missing) + s, nil
 }
 
 // indexOf finds a text in another, without regard to case, or a value in an
 // array.
-func indexOf(find func(s, what string) int, last bool) func([]any) (any, error) {
-	return func(args []any) (any, error) {
+func indexOf(find func(s, what string) int, last bool) func(*budget, []any) (any, error) {
+	return func(b *budget, args []any) (any, error) {
 		if a, ok := args[0].([]any); ok {
-			at := int64(-1)
-			for i := range a {
-				if equal(a[i], args[1]) {
-					if at = int64(i); !last {
-						break
-					}
-				}
-			}
-			return at, nil
+			return b.position(a, args[1], last)
 		}
-		s, err := wantText(args[0])
+		texts, err := wantTexts(args)
 		if err != nil {
 			return nil, err
 		}
-		what, err := wantText(args[1])
-		if err != nil {
+		if err := b.allot(2 * (len(texts[0]) + len(texts[1]))); err != nil {
 			return nil, err
 		}
-		s, what = strings.ToLower(s), strings.ToLower(what)
+		s, what := strings.ToLower(texts[0]), strings.ToLower(texts[1])
 		i := find(s, what)
 		if i > 0 {
 			i = utf8.RuneCountInString(s[:i])

@@ -31,7 +31,11 @@ func lambdaFunction(s *scope, c *call) (any, error) {
 	return l, nil
 }
 
+// apply evaluates the lambda with its variables set.
 func (l *lambda) apply(values ...any) (any, error) {
+	if err := l.scope.budget.spend(scopeSteps + len(l.names) + len(l.scope.locals)); err != nil {
+		return nil, err
+	}
 	return l.body.eval(l.scope.with(l.names, values...))
 }
 
@@ -70,6 +74,9 @@ func mapFunction(s *scope, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.budget.array(len(a)); err != nil {
+		return nil, err
+	}
 	out := make([]any, len(a))
 	for i := range a {
 		if out[i], err = l.apply(a[i], int64(i)); err != nil {
@@ -82,6 +89,9 @@ func mapFunction(s *scope, c *call) (any, error) {
 func filterFunction(s *scope, c *call) (any, error) {
 	_, a, l, err := c.arrayAndLambda(s, 2)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.budget.array(2 * len(a)); err != nil { // as it grows
 		return nil, err
 	}
 	out := []any{}
@@ -120,12 +130,16 @@ func sortFunction(s *scope, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.budget.array(len(a)); err != nil {
+		return nil, err
+	}
 	out := append([]any{}, a...)
 	sort.SliceStable(out, func(i, j int) bool {
-		v, lerr := l.apply(out[i], out[j])
-		if lerr != nil && err == nil {
-			err = lerr
+		if err != nil {
+			return false
 		}
+		var v any
+		v, err = l.apply(out[i], out[j])
 		return v == true
 	})
 	return out, err
@@ -139,6 +153,9 @@ func toObject(s *scope, c *call) (any, error) {
 	a, err := wantArray(v[0])
 	if err != nil {
 		return nil, c.fail(err)
+	}
+	if err := s.budget.object(len(a)); err != nil {
+		return nil, err
 	}
 	out := make(map[string]any, len(a))
 	for _, item := range a {
@@ -160,7 +177,11 @@ func toObject(s *scope, c *call) (any, error) {
 				return nil, err
 			}
 		}
-		out[textOf(k)] = value
+		name, err := s.budget.text(k)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = value
 	}
 	return out, nil
 }
@@ -177,6 +198,9 @@ func mapValues(s *scope, c *call) (any, error) {
 	l, ok := v[1].(*lambda)
 	if !ok {
 		return nil, errorf("The function 'mapValues' needs a lambda, not %s.", typeName(v[1]))
+	}
+	if err := s.budget.object(len(o)); err != nil {
+		return nil, err
 	}
 	out := make(map[string]any, len(o))
 	for k := range o {
@@ -198,8 +222,15 @@ func groupBy(s *scope, c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		group, _ := out[textOf(k)].([]any)
-		out[textOf(k)] = append(group, item)
+		name, err := s.budget.text(k)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.budget.allot(memberBytes + 2*slotBytes); err != nil {
+			return nil, err
+		}
+		group, _ := out[name].([]any)
+		out[name] = append(group, item)
 	}
 	return out, nil
 }

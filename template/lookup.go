@@ -26,11 +26,8 @@ func resourceID(s *scope, c *call) (any, error) {
 	case 2:
 		sub, group = scope[0], scope[1]
 	}
-	id, err := typedID(rest)
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	return scopeID(sub, group) + id, nil
+	id, err := s.budget.typedID(scopeID(sub, group), rest)
+	return id, c.fail(err)
 }
 
 func subscriptionResourceID(s *scope, c *call) (any, error) {
@@ -46,11 +43,8 @@ func subscriptionResourceID(s *scope, c *call) (any, error) {
 	if len(scope) > 0 {
 		sub = scope[0]
 	}
-	id, err := typedID(rest)
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	return scopeID(sub, "") + id, nil
+	id, err := s.budget.typedID(scopeID(sub, ""), rest)
+	return id, c.fail(err)
 }
 
 func managementGroupResourceID(s *scope, c *call) (any, error) {
@@ -65,8 +59,8 @@ func managementGroupResourceID(s *scope, c *call) (any, error) {
 	if len(outer) != 1 {
 		return nil, errorf("The function '%s' needs the id of the management group first.", c.spelled)
 	}
-	id, err := typedID(rest)
-	return "/providers/Microsoft.Management/managementGroups/" + outer[0] + id, c.fail(err)
+	id, err := s.budget.typedID("/providers/Microsoft.Management/managementGroups/"+outer[0], rest)
+	return id, c.fail(err)
 }
 
 func scopeID(subscription, group string) string {
@@ -109,7 +103,7 @@ func reference(s *scope, c *call) (any, error) {
 	if s.run == nil {
 		return nil, errorf("The function 'reference' cannot stand here: nothing is deployed yet.")
 	}
-	r, err := s.run.lookUp(name, version)
+	r, err := s.lookUp(name, version)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +112,7 @@ func reference(s *scope, c *call) (any, error) {
 		return r, nil
 	}
 	properties, _ := member(o, "properties")
-	return clone(properties), nil
+	return properties, nil
 }
 
 // references returns what reference does for each resource of a copy loop.
@@ -135,18 +129,22 @@ func references(s *scope, c *call) (any, error) {
 		return nil, errorf("The function 'references' cannot stand here: nothing is deployed yet.")
 	}
 	out := []any{}
-	for _, i := range s.run.findAll(name) {
+	all := s.run.findAll(name)
+	if err := s.budget.array(2 * len(all)); err != nil {
+		return nil, err
+	}
+	for _, i := range all {
 		if i.skip {
 			continue
 		}
-		state, err := s.run.lookUp(i.id, "")
+		state, err := s.lookUp(i.id, "")
 		if err != nil {
 			return nil, err
 		}
 		if o, ok := state.(map[string]any); ok && len(args) == 1 {
 			state, _ = member(o, "properties")
 		}
-		out = append(out, clone(state))
+		out = append(out, state)
 	}
 	return out, nil
 }
@@ -177,7 +175,7 @@ func (s *scope) list(c *call) (any, error) {
 	if s.run == nil {
 		return nil, errorf("The function '%s' cannot stand here: nothing is deployed yet.", c.spelled)
 	}
-	return s.run.act(name, c.spelled, version, body)
+	return s.act(name, c.spelled, version, body)
 }
 
 func resourceGroup(s *scope, c *call) (any, error) {
@@ -196,11 +194,14 @@ func (s *scope) around(c *call, which string) (any, error) {
 	if !ok {
 		return nil, errorf("The function '%s' is not offered here.", c.spelled)
 	}
-	return clone(v), nil
+	return v, nil
 }
 
 func deployment(s *scope, c *call) (any, error) {
 	if _, err := c.arguments(s, 0, 0); err != nil {
+		return nil, err
+	}
+	if err := s.budget.allot((len(s.parameters) + 3) * (objectBytes + memberBytes)); err != nil {
 		return nil, err
 	}
 	parameters := make(map[string]any, len(s.parameters))
@@ -230,5 +231,6 @@ func utcNow(s *scope, c *call) (any, error) {
 	if layout == "yyyyMMddTHHmmssZ" {
 		return s.in.Now.UTC().Format("20060102T150405Z"), nil
 	}
-	return formatTime(s.in.Now.UTC(), layout), nil
+	text, err := s.budget.formatTime(s.in.Now.UTC(), layout)
+	return text, c.fail(err)
 }

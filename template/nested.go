@@ -25,7 +25,7 @@ func (r *run) nest(i *instance) error {
 		if err != nil {
 			return err
 		}
-		if inner, err = nodeOf(v); err != nil {
+		if inner, err = i.scope.budget.nodeOf(v); err != nil {
 			return &Error{Path: path, Line: properties.line, Message: "The template of a nested deployment must be an object, not " + typeName(v) + "."}
 		}
 	}
@@ -61,7 +61,9 @@ func (r *run) nest(i *instance) error {
 		err = t.deploy(s)
 	}
 	err = end(result, err)
-	r.result.Secrets = append(r.result.Secrets, result.Secrets...)
+	if herr := r.result.hide(result.Secrets); herr != nil && err == nil {
+		err = at(herr, i.path, i.node.line)
+	}
 	r.result.Resources = append(r.result.Resources, result.Resources...)
 	r.result.Existing = append(r.result.Existing, result.Existing...)
 	if err != nil {
@@ -90,8 +92,11 @@ func (r *run) inner(i *instance, t *Template, in Input, properties *node) (*scop
 		if in.Parameters, err = parametersOf(given); err != nil {
 			return nil, at(err, i.path+".properties.parameters", properties.line)
 		}
-		s, _, err := t.begin(r.ctx, r.host, in, i.scope.steps)
+		s, _, err := t.begin(r.ctx, r.host, in, i.scope.budget)
 		return s, err
+	}
+	if err := i.scope.budget.spend(hostSteps + t.size()); err != nil {
+		return nil, at(err, i.path, i.node.line)
 	}
 	around, err := r.host.Around(r.ctx, in.Subscription, in.Group)
 	if err != nil {
@@ -143,10 +148,21 @@ func placedIn(err error, i *instance) error {
 	return at(err, i.path, i.node.line)
 }
 
+// nodeTimes is how many times the size of a text may become when it is read as a
+// template.
+const nodeTimes = 16
+
 // nodeOf returns a value in the form of a template that was read.
-func nodeOf(v any) (*node, error) {
+func (b *budget) nodeOf(v any) (*node, error) {
 	if _, ok := v.(map[string]any); !ok {
 		return nil, errorf("An object is expected, not %s.", typeName(v))
+	}
+	size, err := b.measure(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.allot(nodeTimes * size); err != nil {
+		return nil, err
 	}
 	data, err := json.Marshal(v)
 	if err != nil {

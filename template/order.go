@@ -111,9 +111,13 @@ func (r *run) order() ([]*instance, error) {
 func (r *run) dependencies(i *instance) ([]*instance, error) {
 	seen := map[*instance]bool{i: true}
 	var out []*instance
+	b := i.scope.budget
 	add := func(found []*instance) {
+		if b.array(len(found)) != nil {
+			return // the walk ends with it
+		}
 		for _, f := range found {
-			if !seen[f] {
+			if !seen[f] && b.allot(neededBytes) == nil {
 				seen[f] = true
 				out = append(out, f)
 			}
@@ -131,7 +135,7 @@ func (r *run) dependencies(i *instance) ([]*instance, error) {
 			}
 			found := r.findAll(name)
 			if len(found) == 0 {
-				return nil, &Error{Path: path, Line: item.line, Message: fmt.Sprintf("There is no resource '%s' in the template.", name)}
+				return nil, &Error{Path: path, Line: item.line, Message: fmt.Sprintf("There is no resource '%s' in the template.", cut(name))}
 			}
 			add(found)
 		}
@@ -144,11 +148,14 @@ func (r *run) dependencies(i *instance) ([]*instance, error) {
 			}
 		}
 	}
-	if err := r.references(i, i.node, add); err != nil {
+	if err := r.references(i, add); err != nil {
 		return nil, err
 	}
-	return out, nil
+	return out, at(b.over(), i.path, i.node.line)
 }
+
+// neededBytes is what is remembered of each resource that another one needs.
+const neededBytes = 128
 
 // parentID cuts the last two segments off an id; "" when none are left.
 func parentID(id string) string {
@@ -162,23 +169,45 @@ func parentID(id string) string {
 	return id
 }
 
-// references adds the resources that the expressions below n refer to.
-func (r *run) references(i *instance, n *node, add func([]*instance)) error {
+// references adds the resources that the expressions of i refer to.
+func (r *run) references(i *instance, add func([]*instance)) error {
+	b, d := i.scope.budget, i.declared
+	if !d.looked {
+		// Once for all rounds of a loop.
+		d.refers = nil
+		if err := d.look(b, d.node); err != nil {
+			return err
+		}
+		d.looked = true
+	}
+	for _, c := range d.refers {
+		// A name that needs a loop's index or another reference is not known here;
+		// the template then has to name it in dependsOn.
+		if v, err := c.args[0].eval(i.scope); err == nil {
+			if name, ok := v.(string); ok {
+				add(r.findAll(name))
+			}
+		}
+	}
+	return nil
+}
+
+// look finds the calls below n that refer to resources.
+func (d *declared) look(b *budget, n *node) error {
 	if n == nil {
 		return nil
 	}
+	if err := b.spend(1 + len(n.fields)); err != nil {
+		return at(err, d.path, n.line)
+	}
 	if n.kind == text && isExpression(n.text) {
-		if n.expr == nil {
-			e, err := parseExpression(n.text)
-			if err != nil {
-				return at(err, i.path, n.line)
-			}
-			n.expr = e
+		if err := b.parse(n); err != nil {
+			return at(err, d.path, n.line)
 		}
-		r.referred(i, n.expr, add)
+		d.lookInto(n.expr)
 	}
 	for _, item := range n.items {
-		if err := r.references(i, item, add); err != nil {
+		if err := d.look(b, item); err != nil {
 			return err
 		}
 	}
@@ -187,30 +216,24 @@ func (r *run) references(i *instance, n *node, add func([]*instance)) error {
 		case "resources", "dependson", "template":
 			continue
 		}
-		if err := r.references(i, f.value, add); err != nil {
+		if err := d.look(b, f.value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) referred(i *instance, e expression, add func([]*instance)) {
+func (d *declared) lookInto(e expression) {
 	switch e := e.(type) {
 	case *access:
-		r.referred(i, e.of, add)
-		r.referred(i, e.key, add)
+		d.lookInto(e.of)
+		d.lookInto(e.key)
 	case *call:
 		if (e.name == "reference" || e.name == "references" || strings.HasPrefix(e.name, "list")) && len(e.args) > 0 {
-			// A name that needs a loop's index or another reference is not known
-			// here; the template then has to name it in dependsOn.
-			if v, err := e.args[0].eval(i.scope); err == nil {
-				if name, ok := v.(string); ok {
-					add(r.findAll(name))
-				}
-			}
+			d.refers = append(d.refers, e)
 		}
 		for _, arg := range e.args {
-			r.referred(i, arg, add)
+			d.lookInto(arg)
 		}
 	}
 }

@@ -20,20 +20,20 @@ func (s *scope) bind(given map[string]any) error {
 	definitions := t.root.get("parameters")
 	for _, name := range sortedKeys(given) {
 		if definitions.get(name) == nil {
-			return &Error{Message: fmt.Sprintf("The parameter '%s' was given; the template does not have it. It has: %s.", name, strings.Join(names(definitions), ", "))}
+			return &Error{Message: fmt.Sprintf("The parameter '%s' was given; the template does not have it. It has: %s.", cut(name), strings.Join(names(definitions), ", "))}
 		}
 	}
 	if definitions == nil {
 		return nil
 	}
 	for _, f := range definitions.fields {
-		path := t.at("parameters." + f.name)
+		path := t.at("parameters." + cut(f.name))
 		v, err := s.parameter(f, given, path)
 		if err != nil {
 			return err
 		}
 		s.parameters[strings.ToLower(f.name)] = v
-		if err := t.check(f.value, v); err != nil {
+		if err := s.check(f.value, v); err != nil {
 			return &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The value of the parameter '%s' is not valid: %s.", f.name, err)}
 		}
 	}
@@ -57,7 +57,8 @@ func (s *scope) parameter(f field, given map[string]any, path string) (any, erro
 			return nil, &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The parameter '%s' must be given as {\"value\": …}.", f.name)}
 		}
 		if v, ok := member(wrapped, "value"); ok {
-			return clone(v), nil
+			_, err := s.budget.measure(v)
+			return v, at(err, path, f.line)
 		}
 		if _, ok := member(wrapped, "reference"); ok {
 			return nil, &Error{Path: path, Line: f.line, Message: fmt.Sprintf("The parameter '%s' refers to a key vault, which this server does not reach; give its value.", f.name)}
@@ -74,16 +75,16 @@ func (s *scope) parameter(f field, given map[string]any, path string) (any, erro
 }
 
 // check compares a value with the definition of its parameter.
-func (t *Template) check(definition *node, v any) error {
+func (s *scope) check(definition *node, v any) error {
 	if n := definition.get("nullable"); v == nil && n != nil && n.truth {
 		return nil
 	}
-	typ := t.typeOf(definition)
+	typ := s.template.typeOf(definition)
 	if err := checkType(typ, v); err != nil {
 		return err
 	}
 	if allowed := definition.get("allowedValues"); allowed != nil {
-		if err := checkAllowed(allowed, v); err != nil {
+		if err := s.checkAllowed(allowed, v); err != nil {
 			if secure(typ) { // it would show the value
 				return errors.New("it is none of the allowed values")
 			}
@@ -120,39 +121,35 @@ func (t *Template) check(definition *node, v any) error {
 	return nil
 }
 
-func checkAllowed(allowed *node, v any) error {
-	values := make([]string, len(allowed.items))
-	for i, item := range allowed.items {
-		a, err := (&scope{}).value(item, "")
+func (s *scope) checkAllowed(definition *node, v any) error {
+	values, err := s.value(definition, "")
+	if err != nil {
+		return err
+	}
+	allowed, _ := values.([]any)
+	in, err := s.budget.setOf(allowed)
+	if err != nil {
+		return err
+	}
+	if has, err := in.has(v); has || err != nil {
+		return err
+	}
+	list, ok := v.([]any) // each element must be one of them
+	for _, e := range list {
+		has, err := in.has(e)
 		if err != nil {
 			return err
 		}
-		if equal(a, v) {
-			return nil
-		}
-		if list, ok := v.([]any); ok { // each element must be one of them
-			in := true
-			for _, e := range list {
-				if has, _ := contains([]any{literals(allowed), e}); has != true {
-					in = false
-				}
-			}
-			if in {
-				return nil
-			}
-		}
-		values[i] = textOf(a)
+		ok = ok && has
 	}
-	return fmt.Errorf("'%s' is not one of %s", textOf(v), strings.Join(values, ", "))
-}
-
-func literals(n *node) []any {
-	v, err := (&scope{}).value(n, "")
-	if err != nil {
+	if ok {
 		return nil
 	}
-	a, _ := v.([]any)
-	return a
+	shown := make([]string, min(len(allowed), mostNames))
+	for i := range shown {
+		shown[i] = quoted(allowed[i])
+	}
+	return fmt.Errorf("%s is not one of %s", quoted(v), strings.Join(shown, ", "))
 }
 
 func checkType(typ string, v any) error {

@@ -14,10 +14,15 @@ const maxDepth = 100
 // breaks inside of strings, with a comma too many, and with names of properties
 // without quotes; the Azure CLI sends "template" so.
 type reader struct {
-	src  string
-	at   int
-	line int
+	src    string
+	at     int
+	line   int
+	values int // read so far
 }
+
+// mostValues bounds what is read: a value of two characters takes a hundred bytes
+// of memory. A template of 4 MB that people would write has fewer.
+const mostValues = 200_000
 
 func parseJSON(src string) (*node, error) {
 	r := &reader{src: strings.TrimPrefix(src, "\uFEFF"), line: 1}
@@ -89,6 +94,9 @@ func (r *reader) value(depth int) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.values++; r.values > mostValues {
+		return nil, r.fail("it holds more than %d values", mostValues)
+	}
 	n := &node{line: r.line}
 	switch {
 	case c == '{':
@@ -152,14 +160,14 @@ func (r *reader) object(n *node, depth int) error {
 		// object cost the square of its size.
 		key := strings.ToLower(f.name)
 		if seen[key] {
-			return r.fail("the property '%s' is there twice", f.name)
+			return r.fail("the property '%s' is there twice", cut(f.name))
 		}
 		seen[key] = true
 		if c, err = r.next(); err != nil {
 			return err
 		}
 		if c != ':' {
-			return r.fail("':' is missing behind the property name '%s'", f.name)
+			return r.fail("':' is missing behind the property name '%s'", cut(f.name))
 		}
 		r.at++
 		if f.value, err = r.value(depth + 1); err != nil {
@@ -269,7 +277,7 @@ func (r *reader) number() (string, error) {
 	}
 	s := r.src[start:r.at]
 	if _, err := strconv.ParseFloat(s, 64); err != nil || !validJSON(s) {
-		return "", r.fail("%q is not a number", s)
+		return "", r.fail("%q is not a number", cut(s))
 	}
 	return s, nil
 }

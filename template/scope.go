@@ -1,7 +1,6 @@
 package template
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"strings"
@@ -11,7 +10,6 @@ import (
 // the loops around them, and what has been deployed. It belongs to one
 // goroutine.
 type scope struct {
-	ctx      context.Context //nolint:containedctx // expressions reach the host in the middle of a recursion
 	template *Template
 	in       *Input
 	run      *run // nil while nothing may be looked up: in parameters
@@ -20,61 +18,7 @@ type scope struct {
 	variables  *variables
 	loops      []loop // innermost last
 	locals     map[string]any
-	depth      int
-	steps      *int // taken by the whole deployment
-}
-
-// mostSteps bounds the work of one deployment. Loops within loops could
-// otherwise keep a small template busy for years.
-const mostSteps = 1_000_000
-
-// bytesPerStep is how much text counts as one step.
-const bytesPerStep = 16
-
-// step counts one evaluation.
-func (s *scope) step() error { return s.spend(1) }
-
-func (s *scope) spend(steps int) error {
-	if s.steps == nil {
-		return nil
-	}
-	if *s.steps += steps; *s.steps > mostSteps {
-		return errorf("The template takes more than %d steps to evaluate.", mostSteps)
-	}
-	return nil
-}
-
-// weigh counts the size of a value that an expression made. Values share their
-// parts, so a short expression can make one that is too large to look at.
-func (s *scope) weigh(v any) error {
-	if s == nil || s.steps == nil {
-		return nil
-	}
-	return s.spend(weight(v, mostSteps-*s.steps))
-}
-
-// weight returns the number of parts of a value, or a number above limit.
-func weight(v any, limit int) int {
-	switch v := v.(type) {
-	case string:
-		return len(v) / bytesPerStep
-	case []any:
-		n := len(v)
-		for i := 0; i < len(v) && n <= limit; i++ {
-			n += weight(v[i], limit-n)
-		}
-		return n
-	case map[string]any:
-		n := len(v)
-		for _, m := range v {
-			if n > limit {
-				break
-			}
-			n += weight(m, limit-n)
-		}
-		return n
-	}
-	return 0
+	budget     *budget // of the whole deployment
 }
 
 // loop is one copy loop around an expression.
@@ -115,27 +59,60 @@ func (s *scope) text(n *node) (any, error) {
 	if !isExpression(n.text) {
 		return unescaped(n.text), nil
 	}
-	if n.expr == nil {
-		e, err := parseExpression(n.text)
-		if err != nil {
-			return nil, err
-		}
-		n.expr = e
+	if err := s.budget.parse(n); err != nil {
+		return nil, err
 	}
 	v, err := n.expr.eval(s)
 	if err != nil {
 		return nil, err
 	}
-	return v, s.weigh(v)
+	_, err = s.budget.measure(v)
+	return v, err
+}
+
+// parse reads the expression of a node, if that was not done yet.
+func (b *budget) parse(n *node) (err error) {
+	if n.expr == nil {
+		n.expr, err = b.parseExpression(n.text)
+	}
+	return err
+}
+
+// spot is where a part of a template stands. It becomes a text only for an error.
+type spot struct {
+	up    *spot
+	name  string // of a member, or the path of where all of it begins
+	index int    // of an element, when there is no name
+}
+
+// String returns the path of a spot.
+func (p *spot) String() string {
+	switch {
+	case p.up == nil:
+		return p.name
+	case p.name == "":
+		return fmt.Sprintf("%s[%d]", p.up, p.index)
+	}
+	return strings.TrimPrefix(p.up.String()+"."+cut(p.name), ".")
+}
+
+// in gives an error its place, if it has none yet.
+func (p *spot) in(err error, line int) error {
+	if err == nil {
+		return nil
+	}
+	return at(err, p.String(), line)
 }
 
 // value evaluates a whole node. path says where it stands.
-func (s *scope) value(n *node, path string) (any, error) {
+func (s *scope) value(n *node, path string) (any, error) { return s.valueAt(n, &spot{name: path}) }
+
+func (s *scope) valueAt(n *node, p *spot) (any, error) {
 	if n == nil {
 		return nil, nil
 	}
-	if err := s.step(); err != nil {
-		return nil, at(err, path, n.line)
+	if err := s.budget.spend(1); err != nil {
+		return nil, p.in(err, n.line)
 	}
 	switch n.kind {
 	case boolean:
@@ -144,11 +121,14 @@ func (s *scope) value(n *node, path string) (any, error) {
 		return numberValue(n.text), nil
 	case text:
 		v, err := s.text(n)
-		return v, at(err, path, n.line)
+		return v, p.in(err, n.line)
 	case array:
+		if err := s.budget.allot(len(n.items) * slotBytes); err != nil {
+			return nil, p.in(err, n.line)
+		}
 		out := make([]any, len(n.items))
 		for i, item := range n.items {
-			v, err := s.value(item, fmt.Sprintf("%s[%d]", path, i))
+			v, err := s.valueAt(item, &spot{up: p, index: i})
 			if err != nil {
 				return nil, err
 			}
@@ -156,19 +136,22 @@ func (s *scope) value(n *node, path string) (any, error) {
 		}
 		return out, nil
 	case object:
-		return s.object(n, path)
+		return s.object(n, p)
 	}
 	return nil, nil
 }
 
-func (s *scope) object(n *node, path string) (any, error) {
+func (s *scope) object(n *node, p *spot) (any, error) {
+	if err := s.budget.allot(objectBytes + len(n.fields)*memberBytes); err != nil {
+		return nil, p.in(err, n.line)
+	}
 	out := make(map[string]any, len(n.fields))
 	for _, f := range n.fields {
-		where := strings.TrimPrefix(path+"."+f.name, ".")
+		where := &spot{up: p, name: f.name}
 		if strings.EqualFold(f.name, "copy") && f.value.kind == array && isCopy(f.value) {
 			for i, c := range f.value.items {
 				name := c.literal("name")
-				v, err := s.copies(c, name, fmt.Sprintf("%s[%d]", where, i))
+				v, err := s.copies(c, name, &spot{up: where, index: i})
 				if err != nil {
 					return nil, err
 				}
@@ -179,12 +162,14 @@ func (s *scope) object(n *node, path string) (any, error) {
 		name := f.name
 		if isExpression(name) {
 			v, err := s.text(&node{kind: text, text: name, line: f.line})
-			if err != nil {
-				return nil, at(err, where, f.line)
+			if err == nil {
+				name, err = s.budget.text(v)
 			}
-			name = textOf(v)
+			if err != nil {
+				return nil, where.in(err, f.line)
+			}
 		}
-		v, err := s.value(f.value, where)
+		v, err := s.valueAt(f.value, where)
 		if err != nil {
 			return nil, err
 		}
@@ -207,32 +192,40 @@ func isCopy(n *node) bool {
 const mostCopies = 800
 
 // copies evaluates the input of a loop for each round.
-func (s *scope) copies(c *node, name, path string) ([]any, error) {
-	count, err := s.count(c, path)
+func (s *scope) copies(c *node, name string, p *spot) ([]any, error) {
+	count, err := s.count(c, p)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.budget.array(int(count)); err != nil {
+		return nil, p.in(err, c.line)
+	}
+	input, where := c.get("input"), &spot{up: p, name: "input"}
 	out := make([]any, count)
 	for i := range out {
-		if out[i], err = s.within(name, int64(i)).value(c.get("input"), path+".input"); err != nil {
+		if err := s.budget.spend(scopeSteps + len(s.loops)); err != nil {
+			return nil, p.in(err, c.line)
+		}
+		if out[i], err = s.within(name, int64(i)).valueAt(input, where); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (s *scope) count(c *node, path string) (int64, error) {
+func (s *scope) count(c *node, p *spot) (int64, error) {
 	n := c.get("count")
 	if n == nil {
-		return 0, &Error{Path: path, Line: c.line, Message: "A copy loop needs a count."}
+		return 0, &Error{Path: p.String(), Line: c.line, Message: "A copy loop needs a count."}
 	}
-	v, err := s.value(n, path+".count")
+	where := &spot{up: p, name: "count"}
+	v, err := s.valueAt(n, where)
 	if err != nil {
 		return 0, err
 	}
 	count, err := wantInt(v)
 	if err != nil || count < 0 || count > mostCopies {
-		return 0, &Error{Path: path + ".count", Line: n.line, Message: fmt.Sprintf("The count of a copy loop must be a whole number from 0 to %d, not %s.", mostCopies, textOf(v))}
+		return 0, &Error{Path: where.String(), Line: n.line, Message: fmt.Sprintf("The count of a copy loop must be a whole number from 0 to %d, not %s.", mostCopies, quoted(v))}
 	}
 	return count, nil
 }
@@ -275,9 +268,9 @@ func (s *scope) variable(name string) (any, error) {
 	var v any
 	var err error
 	if n.kind == object && n.get("input") != nil && n.get("count") != nil && n.get("name") != nil && strings.EqualFold(n.literal("name"), name) {
-		v, err = outer.copies(n, name, s.template.at("variables."+name))
+		v, err = outer.copies(n, name, &spot{name: s.template.at("variables." + cut(name))})
 	} else {
-		v, err = outer.value(n, s.template.at("variables."+name))
+		v, err = outer.value(n, s.template.at("variables."+cut(name)))
 	}
 	if err != nil {
 		return nil, err

@@ -1,6 +1,11 @@
 package template
 
-import "strings"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // shortestSecret is how long a text must be to be looked for in others: a
 // shorter one would blank out half of every message, and hides nothing.
@@ -27,12 +32,44 @@ func appendTexts(dst []string, v any) []string {
 	return dst
 }
 
+// mostSecrets bounds the texts of secure parameters: each message of a deployment
+// is searched for all of them.
+const mostSecrets = 1000
+
+// hide adds texts to those that must not be shown.
+func (r *Result) hide(secrets []string) error {
+	have := make(map[string]bool, len(r.Secrets))
+	for _, s := range r.Secrets {
+		have[s] = true
+	}
+	for _, s := range secrets {
+		switch {
+		case have[s]:
+			continue
+		case len(r.Secrets) == mostSecrets:
+			return &Error{Message: fmt.Sprintf("The secure parameters hold more than %d texts.", mostSecrets)}
+		}
+		have[s] = true
+		r.Secrets = append(r.Secrets, s)
+	}
+	return nil
+}
+
 // Redact returns a message without the values of secure parameters.
 func (r *Result) Redact(message string) string {
-	for _, secret := range r.Secrets {
-		message = strings.ReplaceAll(message, secret, redacted)
+	if len(r.Secrets) == 0 {
+		return message
 	}
-	return message
+	if r.redactor == nil || r.redacts != len(r.Secrets) {
+		// The longest first: it may hold others.
+		longest := slices.SortedFunc(slices.Values(r.Secrets), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+		var pairs []string
+		for _, secret := range longest {
+			pairs = append(pairs, secret, redacted)
+		}
+		r.redactor, r.redacts = strings.NewReplacer(pairs...), len(r.Secrets)
+	}
+	return r.redactor.Replace(message)
 }
 
 // Known reports whether a value has no part that only the deployment itself

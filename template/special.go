@@ -189,7 +189,8 @@ func copyIndex(s *scope, c *call) (any, error) {
 	}
 	for _, l := range slices.Backward(s.loops) {
 		if name == "" || l.name == name {
-			return l.index + offset, nil
+			at, err := add(l.index, offset)
+			return at, c.fail(err)
 		}
 	}
 	return nil, errorf("copyIndex stands outside of the copy loop '%s'.", name)

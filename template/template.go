@@ -25,6 +25,9 @@ type declared struct {
 	path   string
 	// parent encloses it in templates that nest resources.
 	parent *declared
+	// refers are the calls in it that refer to resources, once they were looked for.
+	refers []*call
+	looked bool
 }
 
 // Parse reads a template. The error is an [*Error] that names the line.
@@ -67,19 +70,42 @@ func newTemplate(root *node, path string) (*Template, error) {
 		case "$schema", "contentversion", "apiprofile", "metadata", "languageversion", "parameters", "variables",
 			"functions", "resources", "outputs", "definitions", "imports", "extensions":
 		default:
-			return nil, &Error{Path: t.at(f.name), Line: f.line, Message: fmt.Sprintf(
-				"A template has no section '%s'; it has parameters, variables, functions, resources and outputs.", f.name)}
+			return nil, &Error{Path: t.at(cut(f.name)), Line: f.line, Message: fmt.Sprintf(
+				"A template has no section '%s'; it has parameters, variables, functions, resources and outputs.", cut(f.name))}
 		}
 	}
-	for _, section := range []string{"parameters", "variables", "outputs"} {
-		if n := root.get(section); n != nil && n.kind != object {
-			return nil, &Error{Path: t.at(section), Line: n.line, Message: "This must be an object."}
+	for _, section := range sections {
+		n := root.get(section.name)
+		switch {
+		case n == nil:
+		case n.kind != object:
+			return nil, &Error{Path: t.at(section.name), Line: n.line, Message: "This must be an object."}
+		case len(n.fields) > section.most:
+			return nil, &Error{Path: t.at(section.name), Line: n.line, Message: fmt.Sprintf("A template may have %d %s; this one has %d.", section.most, section.name, len(n.fields))}
 		}
 	}
 	if err := t.readFunctions(); err != nil {
 		return nil, err
 	}
 	return t, t.readResources()
+}
+
+// sections are those that hold definitions by name, each with ARM's bound; that of
+// definitions is our own.
+var sections = []struct {
+	name string
+	most int
+}{{"parameters", 256}, {"variables", 512}, {"outputs", 64}, {"definitions", 512}}
+
+// size is the number of things that a template declares: what it costs to begin.
+func (t *Template) size() int {
+	n := len(t.resources) + len(t.functions)
+	for _, section := range sections {
+		if s := t.root.get(section.name); s != nil {
+			n += len(s.fields)
+		}
+	}
+	return n
 }
 
 // at returns a path within this template.
@@ -103,7 +129,7 @@ func (t *Template) readResources() error {
 		}
 	case n.kind == object: // symbolic names
 		for _, f := range n.fields {
-			if err := t.readResource(declared{symbol: f.name, node: f.value, path: t.at("resources." + f.name)}); err != nil {
+			if err := t.readResource(declared{symbol: f.name, node: f.value, path: t.at("resources." + cut(f.name))}); err != nil {
 				return err
 			}
 		}
@@ -196,7 +222,10 @@ func (f *ownFunction) call(s *scope, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner := &scope{ctx: s.ctx, template: s.template, in: s.in, depth: s.depth, steps: s.steps, variables: &variables{}, locals: map[string]any{}}
+	if err := s.budget.object(len(args)); err != nil {
+		return nil, err
+	}
+	inner := &scope{template: s.template, in: s.in, budget: s.budget, variables: &variables{}, locals: map[string]any{}}
 	for i, name := range f.parameters {
 		inner.locals["$"+strings.ToLower(name)] = args[i]
 	}

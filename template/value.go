@@ -3,13 +3,13 @@ package template
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"sort"
 	"strconv"
 	"strings"
 )
 
-// Values of expressions are those of encoding/json, except that whole numbers
+// Values of expressions are never changed once they are made, so that they may share
+// their parts. They are those of encoding/json, except that whole numbers
 // are int64: nil, bool, int64, json.Number (any other number), string, []any,
 // map[string]any. A lambda is a value only inside of an expression.
 
@@ -75,7 +75,8 @@ func typeName(v any) string {
 	}
 }
 
-// textOf renders a value where a text is wanted.
+// textOf renders a value where a text is wanted. What may be large is rendered by
+// [budget.text].
 func textOf(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -100,17 +101,19 @@ func textOf(v any) string {
 	}
 }
 
-// member finds a member by its name in any case, the exact one first.
-func member(m map[string]any, name string) (any, bool) {
+// member finds a member by its name in any case, the exact one first, then the
+// first in order.
+func member(m map[string]any, name string) (v any, found bool) {
 	if v, ok := m[name]; ok {
 		return v, true
 	}
-	for _, k := range sortedKeys(m) {
-		if strings.EqualFold(k, name) {
-			return m[k], true
+	first := ""
+	for k := range m {
+		if strings.EqualFold(k, name) && (!found || k < first) {
+			first, found = k, true
 		}
 	}
-	return nil, false
+	return m[first], found
 }
 
 func sortedKeys(m map[string]any) []string {
@@ -120,70 +123,4 @@ func sortedKeys(m map[string]any) []string {
 	}
 	sort.Strings(keys)
 	return keys
-}
-
-// equal compares as the function equals does: texts with regard to case.
-func equal(a, b any) bool {
-	switch a := a.(type) {
-	case []any:
-		b, ok := b.([]any)
-		if !ok || len(a) != len(b) {
-			return false
-		}
-		for i := range a {
-			if !equal(a[i], b[i]) {
-				return false
-			}
-		}
-		return true
-	case map[string]any:
-		b, ok := b.(map[string]any)
-		if !ok || len(a) != len(b) {
-			return false
-		}
-		for k := range a {
-			v, ok := member(b, k)
-			if !ok || !equal(a[k], v) {
-				return false
-			}
-		}
-		return true
-	}
-	if an, ok := floatOf(a); ok {
-		bn, ok := floatOf(b)
-		return ok && an == bn
-	}
-	return a == b
-}
-
-// floatOf returns a number as a double.
-func floatOf(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case json.Number:
-		f, err := v.Float64()
-		return f, err == nil && !math.IsInf(f, 0)
-	}
-	return 0, false
-}
-
-// clone returns a deep copy, so that what an expression builds shares nothing
-// with what it was built from.
-func clone(v any) any {
-	switch v := v.(type) {
-	case []any:
-		c := make([]any, len(v))
-		for i := range v {
-			c[i] = clone(v[i])
-		}
-		return c
-	case map[string]any:
-		c := make(map[string]any, len(v))
-		for k := range v {
-			c[k] = clone(v[k])
-		}
-		return c
-	}
-	return v
 }
