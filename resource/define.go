@@ -113,6 +113,9 @@ func write[P any](spec *Spec, hooks Hooks[P], w *Write) (*Resource, error) {
 	if err := settle(reflect.ValueOf(next).Elem(), before, w.Patch, "properties"); err != nil {
 		return nil, err
 	}
+	if old != nil {
+		Keep(next, old, w.APIVersion)
+	}
 	if err := envelope(spec, r, w); err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func envelope(spec *Spec, r *Resource, w *Write) error {
 		r.Extra[name] = sent
 	}
 	if spec.Identity {
-		if err := setIdentity(r, w.Body.Identity); err != nil {
+		if err := setIdentity(w, r); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,8 @@ func (t *IdentityType) UnmarshalJSON(data []byte) error {
 }
 
 // setIdentity takes a sent identity; one that is left out stays as it is.
-func setIdentity(r *Resource, sent []byte) error {
+func setIdentity(w *Write, r *Resource) error {
+	sent := w.Body.Identity
 	if len(sent) == 0 && len(r.Identity) > 0 {
 		return nil
 	}
@@ -95,6 +96,45 @@ func setIdentity(r *Resource, sent []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := w.RequireIdentities(r.Identity, data); err != nil {
+		return err
+	}
 	r.Identity = data
 	return nil
+}
+
+// assignIdentity is the action that lets a caller give an identity to a resource.
+const assignIdentity = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+
+// RequireIdentities fails unless the caller may assign the identities that next
+// names and before does not; both are the JSON of a resource's identity, or nil.
+func (w *Write) RequireIdentities(before, next json.RawMessage) error {
+	had := namedIdentities(before)
+	for key, id := range namedIdentities(next) {
+		if _, ok := had[key]; ok {
+			continue
+		}
+		if err := w.Require(assignIdentity, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namedIdentities returns the ids of user-assigned identities, by their keys. What
+// is no id names nothing.
+func namedIdentities(identity json.RawMessage) map[string]ID {
+	var v struct {
+		UserAssigned map[string]json.RawMessage `json:"userAssignedIdentities"`
+	}
+	if len(identity) == 0 || json.Unmarshal(identity, &v) != nil {
+		return nil
+	}
+	named := make(map[string]ID, len(v.UserAssigned))
+	for text := range v.UserAssigned {
+		if id, err := ParseID(text); err == nil {
+			named[id.Key()] = id
+		}
+	}
+	return named
 }

@@ -44,6 +44,7 @@ const (
 	URLValidation                   Code = "Url validation"
 	RequestTooLarge                 Code = "RequestEntityTooLarge"
 	Unavailable                     Code = "ServiceUnavailable"
+	OutcomeUnknown                  Code = "GatewayTimeout" // what was asked for may have happened
 	Internal                        Code = "InternalServerError"
 )
 

@@ -125,6 +125,19 @@ func (id ID) GroupScope() ID { return GroupID(id.Subscription, id.Group) }
 // IsRoot reports whether id is the tenant root.
 func (id ID) IsRoot() bool { return id.Subscription == "" && id.Namespace == "" }
 
+// Disguised reports whether the id, or what it hangs on, is one of a provider and
+// yet of the type of a subscription, a group or the tenant: what goes by [ID.Type]
+// would take it for one, at a place where none can be.
+func (id ID) Disguised() bool {
+	key := id.Key()
+	for _, typ := range []string{TypeSubscription, TypeTenant} {
+		if strings.Contains(key, "/"+providersSegment+"/"+strings.ToLower(typ)+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // String returns the id in the spelling it was written with; the root is "/".
 func (id ID) String() string {
 	if s := id.text(); s != "" {

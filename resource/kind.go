@@ -185,14 +185,17 @@ type Tx interface {
 
 // Write is one PUT or PATCH.
 type Write struct {
-	Tx     Tx
-	ID     ID
-	Old    *Resource // nil: the resource is being created
-	Body   Body
-	Patch  bool
-	Proof  any    // what Consult found out; nil on the dry run before it
-	Caller string // object id
-	Now    time.Time
+	Tx    Tx
+	ID    ID
+	Old   *Resource // nil: the resource is being created
+	Body  Body
+	Patch bool
+	// APIVersion is that of the request; members that it does not know stay as they
+	// are. Empty knows all.
+	APIVersion string
+	Proof      any    // what Consult found out; nil on the dry run before it
+	Caller     string // object id
+	Now        time.Time
 	// Authorize asks whether the caller may do something elsewhere that the write
 	// amounts to; its error is the answer to the caller. Nil permits nothing.
 	Authorize func(action string, scope ID) error

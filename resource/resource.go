@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,14 @@ const (
 	TypeRoleAssignment = "Microsoft.Authorization/roleAssignments"
 	TypeLock           = "Microsoft.Authorization/locks"
 )
+
+// IsInternal reports whether a type is one of this server's own records, such as
+// its service principals and settings. They share the store with resources, lie at
+// the root of the tenant, and no management request leads to one.
+func IsInternal(typ string) bool {
+	ns, _, _ := strings.Cut(strings.ToLower(typ), "/")
+	return ns == "intertie" || strings.HasPrefix(ns, "intertie.")
+}
 
 // Resource is the envelope around every resource. Stored resources are shared
 // between readers and must not be modified; [Resource.Clone] gives a copy.
@@ -32,6 +41,9 @@ type Resource struct {
 	// Secrets holds what no read may ever show: keys, endpoint URLs, secret
 	// header values. The store seals it; only explicit actions look into it.
 	Secrets map[string]string
+	// Confidential says that the store seals all that the resource holds, since
+	// nobody knows what people have put there; reads show it like any other.
+	Confidential bool
 
 	CreatedAt, ModifiedAt time.Time
 	CreatedBy, ModifiedBy string // object ids

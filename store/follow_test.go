@@ -23,6 +23,7 @@ type script struct {
 	seen  chan error              // what the store said to it
 	end   chan error              // ends Follow
 
+	during func()     // a commit; optional
 	mu     sync.Mutex // protects commit
 	commit func(position uint64, ws []engine.Write) (uint64, error)
 }
@@ -49,9 +50,15 @@ func (p *script) Follow(ctx context.Context, apply func(engine.Transaction) erro
 	}
 }
 
-func (p *script) Commit(_ context.Context, position uint64, ws []engine.Write) (uint64, error) {
+func (p *script) Commit(ctx context.Context, position uint64, ws []engine.Write) (uint64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.during != nil {
+		p.during()
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	return p.commit(position, ws)
 }
 
@@ -157,10 +164,10 @@ func TestWhatACommitSays(t *testing.T) {
 	}{
 		{name: "no space", err: fmt.Errorf("%w: 1 MB", engine.ErrNoSpace), is: []error{ErrNoSpace, engine.ErrNoSpace}, code: resource.Unavailable},
 		{name: "too large", err: fmt.Errorf("5 MB: %w", engine.ErrTooLarge), is: []error{ErrTooLarge}, code: resource.RequestTooLarge},
-		{name: "unconfirmed, not there", err: engine.ErrUnconfirmed, is: []error{engine.ErrUnconfirmed}},
-		{name: "unconfirmed, there", err: engine.ErrUnconfirmed, is: []error{engine.ErrUnconfirmed}, there: true},
-		{name: "closed", err: engine.ErrClosed, is: []error{engine.ErrClosed}},
-		{name: "something else", err: other, is: []error{other}},
+		{name: "unconfirmed, not there", err: engine.ErrUnconfirmed, is: []error{engine.ErrUnconfirmed, ErrUnknown}, code: resource.OutcomeUnknown},
+		{name: "unconfirmed, there", err: engine.ErrUnconfirmed, is: []error{engine.ErrUnconfirmed, ErrUnknown}, code: resource.OutcomeUnknown, there: true},
+		{name: "closed", err: engine.ErrClosed, is: []error{engine.ErrClosed, ErrUnknown}, code: resource.OutcomeUnknown},
+		{name: "something else", err: other, is: []error{other, ErrUnknown}, code: resource.OutcomeUnknown},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := newScript(t)
@@ -222,7 +229,9 @@ func TestACommitWithoutWritesAsksNobody(t *testing.T) {
 	})
 }
 
-// A commit returns when its writes are seen, or its context ends before.
+// A commit returns when its writes are seen. That its caller goes meanwhile changes
+// nothing: the writes are durable, and a caller who was told of a failure would have
+// been told a lie.
 func TestCommitWaitsUntilItsWritesAreSeen(t *testing.T) {
 	p := newScript(t)
 	s := p.opened(engine.Transaction{Position: 1, Snapshot: true})
@@ -242,11 +251,6 @@ func TestCommitWaitsUntilItsWritesAreSeen(t *testing.T) {
 	go func() { result <- s.Commit(ctx, fn) }()
 	<-committed
 	cancel()
-	if err := <-result; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	go func() { result <- s.Commit(t.Context(), fn) }()
-	<-committed
 	// Of another node, in front of it.
 	if err := p.show(engine.Transaction{Position: 2, Writes: []engine.Write{write(t, "b", "1", 2)}}); err != nil {
 		t.Fatal(err)
@@ -255,6 +259,12 @@ func TestCommitWaitsUntilItsWritesAreSeen(t *testing.T) {
 	case err := <-result:
 		t.Fatalf("returned too early: %v", err)
 	default:
+	}
+	// One that waits for its turn has not begun.
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.Commit(soon, fn); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("behind another: %v", err)
 	}
 	ws[0].Revision = 3
 	if err := p.show(engine.Transaction{Position: 3, Writes: ws}); err != nil {
@@ -265,6 +275,27 @@ func TestCommitWaitsUntilItsWritesAreSeen(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"a": "1", "b": "1"}, values(s, resource.ID{})); diff != "" {
 		t.Error(diff)
+	}
+	// One that has not begun is cancelled, and says so.
+	if err := s.Commit(ctx, fn); !errors.Is(err, context.Canceled) || len(committed) > 0 {
+		t.Errorf("got %v, %d commits", err, len(committed))
+	}
+}
+
+// The engine is not asked to give up either: what it has begun to write it may have
+// written.
+func TestTheEngineIsNotToldThatTheCallerHasGone(t *testing.T) {
+	p := newScript(t)
+	s := p.opened(engine.Transaction{Position: 1, Snapshot: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	p.during = cancel
+	p.commit = func(position uint64, ws []engine.Write) (uint64, error) {
+		ws[0].Revision = position + 1
+		return position + 1, p.show(engine.Transaction{Position: position + 1, Writes: ws})
+	}
+	err := s.Commit(ctx, func(tx resource.Tx) error { tx.Put(topic("rg", "a", "1")); return nil })
+	if err != nil || values(s, resource.ID{})["a"] != "1" {
+		t.Errorf("got %v, there is %v", err, values(s, resource.ID{}))
 	}
 }
 

@@ -8,9 +8,14 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// recordVersion is written with each record; a greater one was written by a
-// newer program and is refused rather than misread.
-const recordVersion = 1
+// A version is written with each record; a greater one than the newest was written
+// by a newer program and is refused rather than misread. Each record has the least
+// that says all of it, so that a former program reads what it can.
+const (
+	plainVersion  = 1
+	sealedVersion = 2 // with Body
+	recordVersion = sealedVersion
+)
 
 // record is the durable form of a resource.
 type record struct {
@@ -24,15 +29,49 @@ type record struct {
 	Properties json.RawMessage            `json:"properties,omitempty"`
 	Extra      map[string]json.RawMessage `json:"extra,omitempty"`
 	Sealed     []byte                     `json:"sealed,omitempty"`
+	Body       []byte                     `json:"body,omitempty"` // of a confidential resource: its content, sealed
 	CreatedAt  time.Time                  `json:"createdAt"`
 	CreatedBy  string                     `json:"createdBy,omitempty"`
 	ModifiedAt time.Time                  `json:"modifiedAt"`
 	ModifiedBy string                     `json:"modifiedBy,omitempty"`
 }
 
+// content is what a confidential resource has sealed, beside its secrets.
+type content struct {
+	Tags       map[string]string          `json:"tags,omitempty"`
+	Identity   json.RawMessage            `json:"identity,omitempty"`
+	Properties json.RawMessage            `json:"properties,omitempty"`
+	Extra      map[string]json.RawMessage `json:"extra,omitempty"`
+}
+
+// seal moves the content of a record into its sealed body.
+func (rec *record) seal(sealer *Sealer) error {
+	plain, err := json.Marshal(content{rec.Tags, rec.Identity, rec.Properties, rec.Extra})
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", rec.ID, err)
+	}
+	rec.Version, rec.Body = sealedVersion, sealer.seal(bodyName(rec.UID), plain)
+	rec.Tags, rec.Identity, rec.Properties, rec.Extra = nil, nil, nil, nil
+	return nil
+}
+
+// open is the inverse of seal.
+func (rec *record) open(sealer *Sealer) error {
+	plain, err := sealer.open(bodyName(rec.UID), rec.Body)
+	if err != nil {
+		return fmt.Errorf("decode %s: %w", rec.ID, err)
+	}
+	var c content
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return fmt.Errorf("decode the content of %s: %w", rec.ID, err)
+	}
+	rec.Tags, rec.Identity, rec.Properties, rec.Extra = c.Tags, c.Identity, c.Properties, c.Extra
+	return nil
+}
+
 func encode(r *resource.Resource, sealer *Sealer) ([]byte, error) {
 	rec := record{
-		Version: recordVersion, ID: r.ID.String(), UID: r.UID, Type: r.Type, Location: r.Location, Tags: r.Tags,
+		Version: plainVersion, ID: r.ID.String(), UID: r.UID, Type: r.Type, Location: r.Location, Tags: r.Tags,
 		Identity: r.Identity, Properties: r.Properties, Extra: r.Extra,
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, ModifiedAt: r.ModifiedAt, ModifiedBy: r.ModifiedBy,
 	}
@@ -42,6 +81,11 @@ func encode(r *resource.Resource, sealer *Sealer) ([]byte, error) {
 			return nil, fmt.Errorf("encode secrets of %s: %w", r.ID, err)
 		}
 		rec.Sealed = sealer.seal(sealName(r.UID), plain)
+	}
+	if r.Confidential {
+		if err := rec.seal(sealer); err != nil {
+			return nil, err
+		}
 	}
 	data, err := json.Marshal(rec)
 	if err != nil {
@@ -63,8 +107,14 @@ func decode(data []byte, sealer *Sealer) (*resource.Resource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode resource record: %w", err)
 	}
+	confidential := len(rec.Body) > 0
+	if confidential {
+		if err := rec.open(sealer); err != nil {
+			return nil, err
+		}
+	}
 	r := &resource.Resource{
-		ID: id, UID: rec.UID, Type: rec.Type, Location: rec.Location, Tags: rec.Tags,
+		Confidential: confidential, ID: id, UID: rec.UID, Type: rec.Type, Location: rec.Location, Tags: rec.Tags,
 		Identity: rec.Identity, Properties: rec.Properties, Extra: rec.Extra,
 		CreatedAt: rec.CreatedAt, CreatedBy: rec.CreatedBy, ModifiedAt: rec.ModifiedAt, ModifiedBy: rec.ModifiedBy,
 	}
@@ -81,6 +131,8 @@ func decode(data []byte, sealer *Sealer) (*resource.Resource, error) {
 }
 
 func sealName(uid resource.UID) string { return "resource/" + uid.String() }
+
+func bodyName(uid resource.UID) string { return "body/" + uid.String() }
 
 // Check reports why the value of a resource cannot be read.
 func Check(value []byte, sealer *Sealer) error {

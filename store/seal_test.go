@@ -30,6 +30,11 @@ func TestSecretsAreInNoFile(t *testing.T) {
 	a = a.Clone()
 	a.Secret("key2", marker)
 	put(t, s, a)
+	c := topic("rg", "c", marker) // all of it
+	c.Confidential, c.Tags = true, map[string]string{"tag": marker}
+	c.Identity, c.Extra = json.RawMessage(`{"type":"`+marker+`"}`), map[string]json.RawMessage{"sku": json.RawMessage(`"` + marker + `"`)}
+	c.Secret("key1", marker)
+	put(t, s, c)
 	s.Close()
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
@@ -56,8 +61,43 @@ func TestSecretsAreInNoFile(t *testing.T) {
 	if readable < 3 { // or the search would find nothing whatever is written
 		t.Errorf("the records are not in the %d files searched", files)
 	}
-	if r, _ := openStore(t, openWith(t, local.Options{Dir: dir})).Get(a.ID); r.Secrets["key2"] != marker {
+	s = openStore(t, openWith(t, local.Options{Dir: dir}))
+	if r, _ := s.Get(a.ID); r.Secrets["key2"] != marker {
 		t.Error("the secret is lost")
+	}
+	got, _ := s.Get(c.ID)
+	c.Revision = got.Revision
+	if diff := cmp.Diff(c, got); diff != "" {
+		t.Errorf("what was sealed is another (-want +got):\n%s", diff)
+	}
+}
+
+// What a former program wrote is read, and one that does not know of sealed bodies
+// refuses them rather than see a resource without properties.
+func TestRecordsOfTwoVersions(t *testing.T) {
+	o := options(t, nil)
+	r := topic("rg", "a", "1")
+	plain, err := encode(r, o.Sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Confidential = true
+	sealed, err := encode(r, o.Sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, data := range map[string][]byte{`"v":1,`: plain, `"v":2,`: sealed} {
+		if !bytes.Contains(data, []byte(want)) {
+			t.Errorf("want %s in %s", want, data)
+		}
+		if got, err := decode(data, o.Sealer); err != nil || valueOf(got) != "1" || got.Confidential != bytes.Contains(data, []byte(`"body"`)) {
+			t.Errorf("%s: %v, %v", data, got, err)
+		}
+	}
+	other := topic("rg", "b", "2")
+	moved := bytes.Replace(sealed, []byte(r.UID.String()), []byte(other.UID.String()), 1)
+	if _, err := decode(moved, o.Sealer); err == nil {
+		t.Error("a body is read as another resource's")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/intertie/intertie/engine"
 	"github.com/intertie/intertie/resource"
@@ -22,6 +23,15 @@ var ErrTooLarge error = resource.Errorf(resource.RequestTooLarge,
 var ErrNoSpace error = resource.Errorf(resource.Unavailable,
 	"The server cannot store anything at present, since its disk is full. Try again later.")
 
+// ErrUnknown is returned by [Store.Commit] when it is not known whether the
+// transaction was written: it is there as a whole or not at all, and a later read
+// tells.
+var ErrUnknown error = resource.Errorf(resource.OutcomeUnknown,
+	"The server was not told in time whether the change is stored. It is, as a whole, or it is not; read the resource to see, or send the request again.")
+
+// visibleWithin bounds how long a commit waits until its own writes are seen here.
+const visibleWithin = 30 * time.Second
+
 // Options configures a [Store]. All are required.
 type Options struct {
 	Engine engine.Resources
@@ -34,7 +44,7 @@ type Store struct {
 	opts  Options
 	state *snapshot
 
-	commitMu sync.Mutex // one commit of this process at a time
+	committing chan struct{} // cap 1: one commit of this process at a time
 
 	watchMu   sync.Mutex // protects the fields below
 	applied   uint64     // position up to which state and observers are current; 0 before the first
@@ -48,7 +58,7 @@ type Store struct {
 
 // Open reads all resources and follows their changes until Close.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	s := &Store{opts: opts, state: newSnapshot(), advanced: make(chan struct{}), done: make(chan struct{})}
+	s := &Store{opts: opts, state: newSnapshot(), committing: make(chan struct{}, 1), advanced: make(chan struct{}), done: make(chan struct{})}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	go func() {
@@ -107,12 +117,21 @@ func (s *Store) Observe(fn func([]Change)) {
 // when its writes take effect. Its error is returned as it is and nothing is
 // written.
 //
-// [ErrNoSpace] comes at once when the disk is close to full. After another error
-// than that and [ErrTooLarge] the transaction is there as a whole or not at all.
+// Once it is being written a transaction is not cancelled by its caller, so that ctx
+// ends only what has not begun; then its error is returned, and nothing is written.
+// [ErrNoSpace] comes at once when the disk is close to full. After [ErrUnknown] the
+// transaction is there as a whole or not at all; after any other error it is not.
 func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
-	s.commitMu.Lock()
-	defer s.commitMu.Unlock()
+	select {
+	case s.committing <- struct{}{}:
+		defer func() { <-s.committing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		base, err := s.position()
 		if err != nil {
 			return fmt.Errorf("write resources: %w", err)
@@ -128,10 +147,10 @@ func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
 		if err != nil {
 			return fmt.Errorf("write resources: %w", err)
 		}
-		position, err := s.opts.Engine.Commit(ctx, base, writes)
+		position, err := s.opts.Engine.Commit(context.WithoutCancel(ctx), base, writes)
 		switch {
 		case err == nil:
-			return s.waitUntil(ctx, func() bool { return s.applied >= position })
+			return s.seen(position)
 		case errors.Is(err, engine.ErrConflict):
 			// Another node was faster: its write must be visible before fn decides again.
 			if err := s.waitUntil(ctx, func() bool { return s.applied != base }); err != nil {
@@ -142,9 +161,21 @@ func (s *Store) Commit(ctx context.Context, fn func(resource.Tx) error) error {
 		case errors.Is(err, engine.ErrNoSpace):
 			return fmt.Errorf("write resources: %w (%w)", ErrNoSpace, err)
 		default:
-			return fmt.Errorf("write resources: %w", err)
+			// The engine may have written it before it failed.
+			return fmt.Errorf("write resources: %w (%w)", ErrUnknown, err)
 		}
 	}
+}
+
+// seen waits until what was written is visible. It is durable by now, so the caller
+// who has gone does not end that.
+func (s *Store) seen(position uint64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), visibleWithin)
+	defer cancel()
+	if err := s.waitUntil(ctx, func() bool { return s.applied >= position }); err != nil {
+		return fmt.Errorf("write resources: %w (written, and not seen: %w)", ErrUnknown, err)
+	}
+	return nil
 }
 
 // encode returns what a transaction writes.
@@ -217,7 +248,7 @@ func (s *Store) followEnded(err error) {
 	defer s.watchMu.Unlock()
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("resource store is closed")
-	} else {
+	} else if s.applied > 0 { // until then Open returns it
 		s.opts.Logger.Error("resources are no longer followed; restart needed", "error", err)
 	}
 	s.watchErr = err

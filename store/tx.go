@@ -1,7 +1,8 @@
 package store
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 
 	"github.com/intertie/intertie/resource"
 )
@@ -35,20 +36,28 @@ func (t *Tx) List(typ string, scope resource.ID) []*resource.Resource {
 	if len(t.writes) == 0 {
 		return all
 	}
+	// All may be very many, and are in order; the writes are few. So only they are
+	// looked for and put in order.
 	within := scope.Key()
-	var out []*resource.Resource
-	for _, r := range all {
-		if _, changed := t.writes[r.ID.Key()]; !changed {
+	var changed []string
+	for key := range t.writes {
+		if below(key, within) {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	out := make([]*resource.Resource, 0, len(all)+len(changed))
+	for _, key := range changed {
+		at, found := slices.BinarySearchFunc(all, key, func(r *resource.Resource, key string) int { return cmp.Compare(r.ID.Key(), key) })
+		out = append(out, all[:at]...)
+		if all = all[at:]; found {
+			all = all[1:]
+		}
+		if r := t.writes[key].resource; r != nil && (typ == "" || equalType(r.Type, typ)) {
 			out = append(out, r)
 		}
 	}
-	for key, p := range t.writes {
-		if p.resource != nil && below(key, within) && (typ == "" || equalType(p.resource.Type, typ)) {
-			out = append(out, p.resource)
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].ID.Key() < out[j].ID.Key() })
-	return out
+	return append(out, all...)
 }
 
 // Put writes a resource, which must not be modified afterwards.
