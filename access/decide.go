@@ -36,15 +36,10 @@ type Assignment struct {
 // an assignment of an unknown role gives nothing.
 //
 // It is safe for concurrent use. A question takes one map lookup per segment of
-// the scope, however many assignments there are, and never waits for Set.
+// the scope, however many assignments there are, and never waits for a change. A
+// change costs what the principals concerned hold, and not what others do.
 type Authorizer struct {
-	current atomic.Pointer[grants]
-}
-
-// grants holds everything under lower-case keys and is never changed once
-// published.
-type grants struct {
-	principals map[string]*held
+	current atomic.Pointer[grants] // replaced by Set; nil before
 }
 
 // held is what one principal has.
@@ -68,42 +63,46 @@ type Grant struct {
 }
 
 // Set replaces all assignments and custom roles at once. A custom role cannot
-// take the GUID of a built-in one. Concurrent calls must be ordered by the
-// caller, or an older state may win.
+// take the GUID of a built-in one. Concurrent calls of Set and Apply must be ordered
+// by the caller, or an older state may win.
 func (a *Authorizer) Set(assignments []Assignment, custom []Role) {
-	roles := make(map[string]*compiledRole, len(builtInRoles)+len(custom))
-	for _, r := range custom {
-		roles[roleKey(r.ID)] = compileRole(r.clone())
-	}
-	for _, r := range BuiltInRoles() {
-		roles[roleKey(r.ID)] = compileRole(r)
-	}
-
-	g := &grants{principals: map[string]*held{}}
-	for _, as := range assignments {
-		role := roles[roleKey(as.RoleID)]
-		scope, ok := scopeKey(as.Scope)
-		if role == nil || as.PrincipalID == "" || !ok || role.role.Custom && !role.role.AssignableAt(as.Scope) {
-			continue
-		}
-		who := strings.ToLower(as.PrincipalID)
-		h := g.principals[who]
-		if h == nil {
-			h = &held{byScope: map[string][]given{}}
-			g.principals[who] = h
-		}
-		next := given{compiledRole: role, by: as, toGroup: strings.EqualFold(as.PrincipalType, PrincipalGroup)}
-		if !slices.ContainsFunc(h.byScope[scope], func(g given) bool { return g.compiledRole == role && g.toGroup == next.toGroup }) {
-			h.byScope[scope] = append(h.byScope[scope], next)
-		}
-	}
-	for _, h := range g.principals {
-		for s := range h.byScope {
-			h.scopes = append(h.scopes, s)
-		}
-		slices.Sort(h.scopes)
-	}
+	g := newGrants()
+	g.apply(Changes{Assigned: assignments, Roles: custom})
 	a.current.Store(g)
+}
+
+// Changes is what a transaction does to assignments and custom roles. What is in
+// Gone and GoneRoles is taken away first.
+type Changes struct {
+	Gone, Assigned []Assignment // by ID, which Gone needs along with PrincipalID
+	GoneRoles      []string     // GUIDs
+	Roles          []Role       // created or changed
+}
+
+// Empty reports whether nothing changes.
+func (c Changes) Empty() bool {
+	return len(c.Gone)+len(c.Assigned)+len(c.GoneRoles)+len(c.Roles) == 0
+}
+
+// Apply makes changes. When it returns all of them hold; meanwhile a question may
+// be answered by a part of them. Assigned holds no assignment that is there already,
+// unless it is in Gone as well.
+func (a *Authorizer) Apply(c Changes) {
+	g := a.current.Load()
+	if g == nil {
+		g = newGrants()
+		a.current.Store(g)
+	}
+	g.apply(c)
+}
+
+// Assigned returns the assignments of a role, by its GUID or ARM id.
+func (a *Authorizer) Assigned(role string) []Assignment {
+	g := a.current.Load()
+	if g == nil {
+		return nil
+	}
+	return g.assigned(roleKey(role))
 }
 
 // Allowed reports whether principal, being in groups, may carry out a management
@@ -207,7 +206,7 @@ func (a *Authorizer) held(principal string) *held {
 	if g == nil {
 		return nil
 	}
-	return g.principals[strings.ToLower(principal)]
+	return g.held(strings.ToLower(principal))
 }
 
 // any asks f for the roles at scope and its ancestors, root first, until it

@@ -135,8 +135,12 @@ func TestTokensOfOthers(t *testing.T) {
 		own: nil, "alice": nil, "a false admin": ErrTokenSignature, "a false sleeper": ErrTokenSignature,
 		"nobody": ErrTokenMalformed, "down": ErrIssuerDown,
 	} {
-		if _, err := tokens.Verify(token, management); !errors.Is(err, want) {
+		c, err := tokens.Verify(token, management)
+		if !errors.Is(err, want) {
 			t.Errorf("%.20s: got %v, want %v", token, err, want)
+		}
+		if err == nil && c.External != (token == "alice") {
+			t.Errorf("%.20s: external is %v", token, c.External)
 		}
 	}
 	if c, err := tokens.Verify(own, management); err != nil || c.ObjectID != "admin" {

@@ -87,6 +87,9 @@ type Secret struct {
 	DisplayName string
 	Hint        string // first characters of the clear text
 	Start, End  time.Time
+	// Planned says that somebody chose Start, so that it is kept to. Otherwise it is
+	// when the secret was made, by a clock that may have been wrong then.
+	Planned bool `json:",omitempty"`
 }
 
 // NewSecret makes a client secret of 32 random bytes. It returns the clear text,
@@ -123,7 +126,7 @@ func (p ServicePrincipal) VerifySecret(plain string, now time.Time) error {
 		if len(s.Hash) != sha256.Size || subtle.ConstantTimeCompare(hashSecret(plain, s.Salt), s.Hash) != 1 {
 			continue
 		}
-		if now.Add(tokenSkew).Before(s.Start) || !s.End.IsZero() && !now.Before(s.End) {
+		if s.Planned && now.Add(tokenSkew).Before(s.Start) || !s.End.IsZero() && !now.Before(s.End) {
 			err = fmt.Errorf("%w: key id %s", ErrSecretExpired, s.KeyID)
 			continue
 		}

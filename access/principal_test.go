@@ -34,7 +34,9 @@ func TestSecrets(t *testing.T) {
 	}
 	clear1, s1 := NewSecret("one", principalNow, principalNow.Add(time.Hour))
 	clear2, s2 := NewSecret("two", principalNow, time.Time{})
-	p.Secrets = []Secret{s1, s2}
+	clear3, s3 := NewSecret("three", principalNow, time.Time{})
+	s3.Planned = true
+	p.Secrets = []Secret{s1, s2, s3}
 	if clear1 == clear2 || bytes.Equal(s1.Salt, s2.Salt) || s1.KeyID == s2.KeyID {
 		t.Fatal("two secrets share something")
 	}
@@ -63,7 +65,9 @@ func TestSecrets(t *testing.T) {
 		{"second", clear2, principalNow, nil},
 		{"never expires", clear2, principalNow.AddDate(50, 0, 0), nil},
 		{"expired", clear1, principalNow.Add(time.Hour), ErrSecretExpired},
-		{"not yet", clear1, principalNow.Add(-time.Hour), ErrSecretExpired},
+		{"before it was made, by a clock that went wrong", clear1, principalNow.Add(-time.Hour), nil},
+		{"before it may be used", clear3, principalNow.Add(-time.Hour), ErrSecretExpired},
+		{"from when it may be used", clear3, principalNow, nil},
 		{"wrong", clear1 + "x", principalNow, ErrSecretWrong},
 		{"its hash", string(s1.Hash), principalNow, ErrSecretWrong},
 		{"empty", "", principalNow, ErrSecretWrong},

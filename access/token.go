@@ -79,6 +79,7 @@ type Claims struct {
 	ID       string // unique token identifier
 	IssuedAt time.Time
 	Expires  time.Time
+	External bool // the token is of another issuer than this server
 
 	notBefore time.Time
 }
@@ -309,7 +310,9 @@ func (t *Tokens) external(token string, audiences []string, ours error) (Claims,
 		return Claims{}, ours
 	case err != nil:
 		return Claims{}, err
-	case t.opts.Directory == nil:
+	}
+	c.External = true
+	if t.opts.Directory == nil {
 		return c, nil
 	}
 	if _, known := t.opts.Directory.ByObjectID(c.ObjectID); known {

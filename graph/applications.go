@@ -133,6 +133,7 @@ func (h *Handler) addPassword(c *call, find finder, id string) error {
 	}
 
 	plain, secret := access.NewSecret(name, start, end)
+	secret.Planned = body.Credential.Start != nil && *body.Credential.Start != ""
 	p, err := h.update(c.r.Context(), find, id, func(p *access.ServicePrincipal) error {
 		if len(p.Secrets) >= maxCredentials {
 			return badRequest("Request_BadRequest", fmt.Sprintf("The application has %d passwords already. Remove one first.", maxCredentials))

@@ -94,7 +94,9 @@ func TestOwners(t *testing.T) {
 	reference := `{"@odata.id":"https://graph.microsoft.com/v1.0/directoryObjects/` + other.ID + `"}`
 	must[struct{}](t, w.do(owner, "POST", owners+"/$ref", reference), http.StatusNoContent)
 	wantError(t, w.do(owner, "POST", owners+"/$ref", reference), 400, "Request_BadRequest")
-	wantError(t, w.do(owner, "POST", owners+"/$ref", `{"@odata.id":"x"}`), 404, "Request_ResourceNotFound")
+	for _, bad := range []string{"x", other.ID, "https://graph.microsoft.com/v1.0/applications/" + other.ID, "https://graph.microsoft.com/" + other.ID} {
+		wantError(t, w.do(owner, "POST", owners+"/$ref", `{"@odata.id":"`+bad+`"}`), 404, "Request_ResourceNotFound")
+	}
 	if diff := cmp.Diff([]string{other.ID}, list("servicePrincipals(appId='"+app.AppID+"')/owners")); diff != "" {
 		t.Error(diff)
 	}

@@ -38,7 +38,10 @@ func (h *Handler) addOwner(c *call, find finder, id string) error {
 	if err := c.readBody(&body, false); err != nil {
 		return err
 	}
-	owner := body.Reference[strings.LastIndexByte(body.Reference, '/')+1:]
+	owner, ok := referenced(body.Reference)
+	if !ok {
+		return noSuch(body.Reference)
+	}
 	if o, ok := h.Directory.ByObjectID(owner); !ok || o.Pending {
 		return noSuch(owner)
 	}
@@ -58,6 +61,16 @@ func (h *Handler) addOwner(c *call, find finder, id string) error {
 	h.audit(c, p).Info("owner added", "owner", owner)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// referenced returns the object id in the URL of a directory object.
+func referenced(url string) (id string, ok bool) {
+	s := split(url)
+	if len(s) < 2 {
+		return "", false
+	}
+	set := s[len(s)-2]
+	return s[len(s)-1], slices.ContainsFunc([]string{"directoryObjects", "servicePrincipals", "users"}, func(known string) bool { return strings.EqualFold(set, known) })
 }
 
 func (h *Handler) removeOwner(c *call, find finder, id, owner string) error {
