@@ -65,6 +65,9 @@ func (h *Handler) tell(rq *request, err error, now time.Time) {
 	if h.Activity == nil || !ok || !rq.allowed {
 		return
 	}
+	if isCode(err, resource.OutcomeUnknown) {
+		return // whichever outcome an event had, it could be wrong
+	}
 	op := &activity.Operation{
 		Resource: rq.subject, Stored: rq.stored, Verb: verb, Action: rq.action, Outcome: outcome(rq.http.Context(), err),
 		Ended: now.UTC(), Created: rq.created, CorrelationID: rq.correlation, Caller: rq.caller, Grant: rq.grant,

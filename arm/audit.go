@@ -24,7 +24,7 @@ func (h *Handler) audit(rq *request, status int, err error, took time.Duration) 
 		slog.String("principal", rq.caller.ObjectID), slog.String("client", rq.caller.AppID), slog.String("name", rq.caller.Name),
 		slog.String("issuer", rq.caller.Issuer), slog.String("method", rq.http.Method), slog.String("path", rq.http.URL.Path),
 		slog.String("action", rq.action), slog.String("scope", rq.auditScope()), slog.Int("status", status),
-		slog.String("result", auditResult(status)), slog.String("address", address), slog.String("remote", rq.http.RemoteAddr),
+		slog.String("result", auditResult(status, err)), slog.String("address", address), slog.String("remote", rq.http.RemoteAddr),
 		slog.String("request", rq.id), slog.Duration("took", took),
 	}
 	if rq.caller.ObjectID == "" && refused {
@@ -56,8 +56,10 @@ func (rq *request) auditScope() string {
 	return rq.scope.String()
 }
 
-func auditResult(status int) string {
+func auditResult(status int, err error) string {
 	switch {
+	case isCode(err, resource.OutcomeUnknown):
+		return "unknown"
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return "refused"
 	case status >= http.StatusBadRequest:

@@ -29,6 +29,16 @@ func (h *Handler) authenticate(rq *request) (access.Claims, error) {
 	}
 }
 
+// serveAdmitted is serveCaller for a request that the server itself makes in
+// somebody's name, maybe long after they showed their token: they must still be one
+// who may sign in. Of principals of other issuers nothing is known here.
+func (h *Handler) serveAdmitted(rq *request) error {
+	if p, ok := h.Principal(rq.caller.ObjectID); !rq.caller.External && (!ok || !p.MaySignIn()) {
+		return resource.Errorf(resource.InvalidToken, "The principal '%s' may not sign in any more, so nothing is done in its name.", rq.caller.ObjectID)
+	}
+	return h.serveCaller(rq)
+}
+
 // challenge adds the header that tells a client where to get a token.
 func (h *Handler) challenge(rq *request, e *resource.Error) error {
 	rq.out.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+rq.base+`/`+h.Tenant+`", error="invalid_token", error_description="`+headerText(e.Message)+`"`)

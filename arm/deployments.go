@@ -119,7 +119,7 @@ func (h *Handler) findDeploymentScope(tx resource.Reader, id resource.ID) error 
 
 // readDeployment takes the phases that creation, validation and preview have in
 // common.
-func (h *Handler) readDeployment(rq *request, id resource.ID, action string) (*template.Request, error) {
+func (h *Handler) readDeployment(rq *request, id resource.ID, action string) (*job, error) {
 	if err := h.authorize(rq, typeDeployment+"/"+action, id); err != nil {
 		return nil, err
 	}
@@ -130,8 +130,11 @@ func (h *Handler) readDeployment(rq *request, id resource.ID, action string) (*t
 	if !deploymentName.MatchString(id.Name()) {
 		return nil, resource.Errorf(codeInvalidName, "The deployment name '%s' is invalid: it must consist of 1 to 64 letters, digits, '-', '_', '.', '(' and ')'.", id.Name())
 	}
-	raw, err := rq.body()
+	raw, err := rq.bodyOf(maxTemplateBody)
 	if err != nil {
+		return nil, err
+	}
+	if err := h.evaluate(rq, id.Subscription); err != nil {
 		return nil, err
 	}
 	wanted, err := template.ReadRequest(raw)
@@ -144,7 +147,7 @@ func (h *Handler) readDeployment(rq *request, id resource.ID, action string) (*t
 	case id.Group == "" && wanted.Mode == template.Complete:
 		return nil, resource.Errorf(codeInvalidDeployment, "A deployment to a subscription can only be Incremental.")
 	}
-	return wanted, nil
+	return h.Deployments.job(rq, id, wanted, raw).read(), nil
 }
 
 // requestError turns what is wrong with a request before anything was looked at
@@ -159,15 +162,14 @@ func requestError(id resource.ID, err error) error {
 // createDeployment checks a deployment as a validation does, stores it, and
 // leaves the rest to the runner.
 func (h *Handler) createDeployment(rq *request, id resource.ID) error {
-	wanted, err := h.readDeployment(rq, id, "write")
+	j, err := h.readDeployment(rq, id, "write")
 	if err != nil {
 		return err
 	}
-	plan, err := h.plan(rq, id, wanted)
+	plan, err := h.plan(rq, j)
 	if err != nil {
 		return err
 	}
-	j := h.Deployments.job(rq, id, wanted)
 	status := http.StatusOK
 	var stored *resource.Resource
 	if err := h.Deployments.reserve(j); err != nil {
@@ -197,7 +199,12 @@ func (h *Handler) createDeployment(rq *request, id resource.ID) error {
 		pruneDeployments(tx, id)
 		return nil
 	})
-	if err != nil {
+	h.Deployments.accepted(j, rq)
+	switch {
+	case isCode(err, resource.OutcomeUnknown):
+		h.Deployments.doubt(j)
+		return err
+	case err != nil:
 		h.Deployments.release(j)
 		return err
 	}
@@ -228,15 +235,15 @@ func refuseActive(old *resource.Resource) error {
 // validateDeployment answers as a creation would, as far as that can be told
 // without making anything.
 func (h *Handler) validateDeployment(rq *request, id resource.ID) error {
-	wanted, err := h.readDeployment(rq, id, "validate/action")
+	j, err := h.readDeployment(rq, id, "validate/action")
 	if err != nil {
 		return err
 	}
-	plan, err := h.plan(rq, id, wanted)
+	plan, err := h.plan(rq, j)
 	if err != nil {
 		return err
 	}
-	r, err := newDeployment(h.Deployments.job(rq, id, wanted), plan, nil)
+	r, err := newDeployment(j, plan, nil)
 	if err != nil {
 		return err
 	}

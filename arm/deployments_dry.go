@@ -46,22 +46,34 @@ func (s draftStore) Types() []string {
 func (h *Handler) dry(store Store) *Handler {
 	d := &Handler{
 		Store: store, Rules: h.Rules, Tokens: h.Tokens, Authorizer: h.Authorizer, Principal: h.Principal,
-		ExternalPrincipals: h.ExternalPrincipals, Tenant: h.Tenant,
+		ExternalPrincipals: h.ExternalPrincipals, ForeignBytes: h.ForeignBytes, Tenant: h.Tenant,
 		Base: h.Base, DefaultBase: h.DefaultBase, PublishDomain: h.PublishDomain, ClientIP: h.ClientIP, Now: h.Now,
-		Logger: slog.New(slog.DiscardHandler), Deployments: h.Deployments, unasked: true,
+		Logger: slog.New(slog.DiscardHandler), Deployments: h.Deployments, unasked: true, evaluations: h.evaluations,
 	}
 	d.bindRoutes()
 	return d
 }
 
 // plan tries a deployment and returns what it would come to.
-func (h *Handler) plan(rq *request, id resource.ID, wanted *template.Request) (*template.Result, error) {
-	p := h.newPlanner(rq)
-	result, err := wanted.Template.Deploy(rq.http.Context(), p, inputOf(h.Deployments.job(rq, id, wanted)))
-	if err != nil {
-		return nil, invalidTemplate(id, result, err)
+func (h *Handler) plan(rq *request, j *job) (*template.Result, error) {
+	_, result, err := h.try(rq, j)
+	if err == nil && j.wanted.Mode == template.Complete {
+		_, err = h.othersReadable(behalfOf(rq), h.Store, j.id.GroupScope(), result)
 	}
-	return result, nil
+	return result, err
+}
+
+// try tries a deployment.
+func (h *Handler) try(rq *request, j *job) (*planner, *template.Result, error) {
+	p := h.newPlanner(rq)
+	result, err := j.wanted.Template.Deploy(rq.http.Context(), p, inputOf(j))
+	if cause := rq.http.Context().Err(); err != nil && cause != nil {
+		return nil, nil, cause // the template is not to blame
+	}
+	if err != nil {
+		return nil, nil, invalidTemplate(j.id, result, err)
+	}
+	return p, result, nil
 }
 
 // planner is the host of a template that is only tried. What only the deployment
@@ -71,6 +83,7 @@ type planner struct {
 	real  envoy // as things are
 	store draftStore
 	puts  []planned
+	read  int // bytes of the resources to compare with
 }
 
 // planned is a resource that was put into the draft.

@@ -56,6 +56,9 @@ func (e envoy) ask(ctx context.Context, method, path, version string, body any) 
 // the subscription where that was forgotten, if the caller may.
 func (e envoy) write(ctx context.Context, r template.Resource) (map[string]any, int, error) {
 	made, status, err := e.ask(ctx, http.MethodPut, r.ID, r.Version, r.Body)
+	if isCode(err, resource.OutcomeUnknown) { // whichever it was, this makes it so
+		made, status, err = e.ask(ctx, http.MethodPut, r.ID, r.Version, r.Body)
+	}
 	if !isCode(err, resource.MissingSubscriptionRegistration) {
 		return made, status, err
 	}
@@ -145,12 +148,41 @@ type deployer struct {
 	root *job
 	// levels are the deployments under way: the root, then the nested ones.
 	levels []*progress
+	done   func() // gives back the place among the evaluations
 }
 
 func (d *Deployments) newDeployer(j *job) *deployer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &deployer{envoy: envoy{d.h, j.as}, d: d, root: j, levels: []*progress{d.live[j.uid]}}
+	return &deployer{envoy: envoy{d.h, j.as}, d: d, root: j, levels: []*progress{d.live[j.uid]}, done: func() {}}
+}
+
+// evaluate waits until the template may be evaluated.
+func (p *deployer) evaluate(ctx context.Context) (err error) {
+	p.done, err = p.h.evaluations.wait(ctx, p.root.id.Subscription, 1)
+	if err != nil {
+		p.done = func() {}
+	}
+	return err
+}
+
+// outside lets other templates be evaluated until back is called, while this one
+// waits for what is outside of it.
+func (p *deployer) outside(ctx context.Context) (back func()) {
+	p.done()
+	return func() { _ = p.evaluate(ctx) } // that ctx has ended shows itself at the next step
+}
+
+// Get implements [template.Host].
+func (p *deployer) Get(ctx context.Context, id, version string) (map[string]any, error) {
+	defer p.outside(ctx)()
+	return p.envoy.Get(ctx, id, version)
+}
+
+// Act implements [template.Host].
+func (p *deployer) Act(ctx context.Context, id, action, version string, body any) (any, error) {
+	defer p.outside(ctx)()
+	return p.envoy.Act(ctx, id, action, version, body)
 }
 
 func (p *deployer) level() *progress { return p.levels[len(p.levels)-1] }
@@ -172,6 +204,7 @@ const pollEvery = time.Second
 // Put implements [template.Host]. It returns when the resource is finished, which
 // may be when somebody has given consent.
 func (p *deployer) Put(ctx context.Context, r template.Resource) (map[string]any, error) {
+	defer p.outside(ctx)()
 	end := p.level().begin("Create", r, p.h.Now)
 	made, status, err := p.write(ctx, r)
 	for err == nil && !finished(made) {
@@ -224,6 +257,7 @@ func operationError(err error) *errorObject {
 
 // Nest implements [template.Host]: a nested deployment has a record of its own.
 func (p *deployer) Nest(ctx context.Context, n template.Nested) (func(*template.Result, error) error, error) {
+	defer p.outside(ctx)()
 	end := p.level().begin("Create", n.Resource, p.h.Now)
 	inner, uid, err := p.beginNested(ctx, n)
 	if err != nil {
@@ -232,9 +266,10 @@ func (p *deployer) Nest(ctx context.Context, n template.Nested) (func(*template.
 	}
 	p.levels = append(p.levels, inner)
 	return func(result *template.Result, outcome error) error {
+		defer p.outside(ctx)()
 		p.levels = p.levels[:len(p.levels)-1]
 		ops, _ := p.d.operations(uid)
-		_, werr := p.d.writeEnd(ctx, inner.id, uid, result, outcome, ops)
+		_, outcome, werr := p.d.writeEnd(ctx, inner.id, uid, result, outcome, ops)
 		p.d.mu.Lock()
 		delete(p.d.live, uid)
 		p.d.mu.Unlock()
@@ -260,7 +295,7 @@ func (p *deployer) beginNested(ctx context.Context, n template.Nested) (*progres
 	p.d.mu.Lock()
 	p.d.live[j.uid] = inner
 	p.d.mu.Unlock()
-	if err := p.h.storeNested(ctx, j, p.root); err != nil {
+	if err := p.h.storeNested(ctx, j.read(), p.root); err != nil {
 		p.d.mu.Lock()
 		delete(p.d.live, j.uid)
 		p.d.mu.Unlock()
@@ -323,7 +358,11 @@ func (h *Handler) storeNested(ctx context.Context, j, root *job) error {
 // deletes those that the template does not name, dependents first. Only tracked
 // ones go; others go with the one they belong to.
 func (p *deployer) removeOthers(ctx context.Context, group resource.ID, result *template.Result) error {
-	for _, r := range p.h.others(p.h.Store, group, result) {
+	others, err := p.h.othersReadable(p.as, p.h.Store, group, result)
+	if err != nil {
+		return &template.Error{Message: err.Error(), Cause: err}
+	}
+	for _, r := range others {
 		if p.Canceled() {
 			return &template.Error{Message: "The deployment was canceled.", Cause: template.ErrCanceled}
 		}
@@ -342,6 +381,23 @@ func (p *deployer) removeOthers(ctx context.Context, group resource.ID, result *
 		end(status, nil)
 	}
 	return nil
+}
+
+// othersReadable returns others. When the caller may not read one of them nothing
+// may be deleted, and the error must not name it.
+func (h *Handler) othersReadable(as behalf, tx resource.Reader, group resource.ID, result *template.Result) ([]*resource.Resource, error) {
+	all := h.others(tx, group, result)
+	for _, r := range all {
+		if !h.mayReadOther(as, r) {
+			return nil, resource.Errorf(resource.AuthorizationFailed,
+				"The resource group '%s' holds resources that the template does not name and that you may not read. The mode Complete would delete them; deploy in the mode Incremental, or with a principal that may read and delete all of the group.", group.Group)
+		}
+	}
+	return all, nil
+}
+
+func (h *Handler) mayReadOther(as behalf, r *resource.Resource) bool {
+	return h.Authorizer.Allowed(as.caller.ObjectID, r.Type+"/read", r.ID.String(), as.caller.Groups...)
 }
 
 // others returns the tracked resources of a group that a template does not name,

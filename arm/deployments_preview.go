@@ -42,44 +42,58 @@ type propertyChange struct {
 
 // previewDeployment serves what-if.
 func (h *Handler) previewDeployment(rq *request, id resource.ID) error {
-	wanted, err := h.readDeployment(rq, id, "whatIf/action")
+	j, err := h.readDeployment(rq, id, "whatIf/action")
 	if err != nil {
 		return err
 	}
-	p := h.newPlanner(rq)
-	result, err := wanted.Template.Deploy(rq.http.Context(), p, inputOf(h.Deployments.job(rq, id, wanted)))
+	p, result, err := h.try(rq, j)
 	if err != nil {
-		return invalidTemplate(id, result, err)
+		return err
 	}
-	changes := []resourceChange{}
+	changes, idOnly := []resourceChange{}, strings.EqualFold(j.wanted.ResultFormat, "ResourceIdOnly")
 	for _, put := range p.puts {
 		c, err := p.change(rq, put, result)
 		if err != nil {
 			return err
 		}
+		if idOnly { // nothing else needs to be kept
+			c, p.read = resourceChange{ID: c.ID, Type: c.Type}, 0
+		}
 		changes = append(changes, c)
 	}
 	if id.Group != "" {
-		more, err := p.rest(rq, id.GroupScope(), wanted.Mode, result)
+		more, err := p.rest(rq, id.GroupScope(), j.wanted.Mode, result, idOnly)
 		if err != nil {
 			return err
 		}
 		changes = append(changes, more...)
 	}
-	if strings.EqualFold(wanted.ResultFormat, "ResourceIdOnly") {
-		for i := range changes {
-			changes[i] = resourceChange{ID: changes[i].ID, Type: changes[i].Type}
-		}
-	}
 	writeJSON(rq.out, http.StatusOK, map[string]any{"status": stateSucceeded, "properties": map[string]any{"changes": changes}})
 	return nil
+}
+
+// mostCompared bounds the resources that a preview shows, in bytes of their records.
+const mostCompared = 8 << 20
+
+// before reads a resource as it is.
+func (p *planner) before(rq *request, id, version string) (map[string]any, error) {
+	if parsed, err := resource.ParseID(id); err == nil {
+		if r, ok := p.real.h.Store.Get(parsed); ok {
+			p.read += sizeOf(r)
+		}
+	}
+	if p.read > mostCompared {
+		return nil, resource.Errorf(resource.RequestTooLarge,
+			"The resources that the deployment is compared with have more than %d bytes. Ask for their ids only: \"whatIfSettings\": {\"resultFormat\": \"ResourceIdOnly\"}.", mostCompared)
+	}
+	return p.real.Get(rq.http.Context(), id, version)
 }
 
 // change compares a resource in the draft with the one that is there. Both are
 // shown as a read shows them, so no secret can be seen.
 func (p *planner) change(rq *request, put planned, result *template.Result) (resourceChange, error) {
 	c := resourceChange{ID: put.ID, Type: changeCreate}
-	before, err := p.real.Get(rq.http.Context(), put.ID, put.Version)
+	before, err := p.before(rq, put.ID, put.Version)
 	switch {
 	case err == nil:
 		c.Before = withVersion(before, put.Version)
@@ -108,21 +122,30 @@ func (p *planner) change(rq *request, put planned, result *template.Result) (res
 }
 
 // rest says what becomes of the group's resources that the template does not
-// name: in the mode Complete they go.
-func (p *planner) rest(rq *request, group resource.ID, mode string, result *template.Result) ([]resourceChange, error) {
+// name: in the mode Complete they go. Those that the caller may not read are not
+// told of.
+func (p *planner) rest(rq *request, group resource.ID, mode string, result *template.Result, idOnly bool) ([]resourceChange, error) {
 	var out []resourceChange
 	for _, r := range p.real.h.others(p.real.h.Store, group, result) {
+		if !p.h.mayReadOther(p.as, r) {
+			continue
+		}
 		c := resourceChange{ID: r.ID.String(), Type: changeIgnore}
 		if mode == template.Complete {
 			c.Type = changeDelete
 		}
-		if p.h.Authorizer.Allowed(p.as.caller.ObjectID, r.Type+"/read", r.ID.String(), p.as.caller.Groups...) {
-			before, err := p.real.Get(rq.http.Context(), r.ID.String(), "")
-			if err != nil {
-				return nil, err
-			}
-			c.Before = withVersion(before, p.h.versionOf(r.Type))
+		if idOnly {
+			out = append(out, c)
+			continue
 		}
+		before, err := p.before(rq, r.ID.String(), "")
+		if isCode(err, resource.NotFound) {
+			continue // it went meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.Before = withVersion(before, p.h.versionOf(r.Type))
 		out = append(out, c)
 	}
 	return out, nil

@@ -104,16 +104,16 @@ func (h *Handler) listDeployments(rq *request) error {
 	if err != nil {
 		return err
 	}
-	out := page{Value: []any{}}
+	out := newPageWriter(top)
 	for i, s := range all[start:] {
-		if i == top {
-			out.NextLink = nextLink(rq, all[start+i-1].key)
-			break
+		if out.full() {
+			return out.write(rq, nextLink(rq, all[start+i-1].key))
 		}
-		out.Value = append(out.Value, s.d.present(s.r))
+		if err := out.add(s.d.present(s.r)); err != nil {
+			return err
+		}
 	}
-	writeJSON(rq.out, http.StatusOK, out)
-	return nil
+	return out.write(rq, "")
 }
 
 // sortableTime has as many digits for every time.
@@ -206,16 +206,16 @@ func (h *Handler) listDeploymentOperations(rq *request, id resource.ID) error {
 	if err != nil {
 		return err
 	}
-	out := page{Value: []any{}}
+	out := newPageWriter(top)
 	for i, op := range ops[start:] {
-		if i == top {
-			out.NextLink = nextLink(rq, ops[start+i-1].ID)
-			break
+		if out.full() {
+			return out.write(rq, nextLink(rq, ops[start+i-1].ID))
 		}
-		out.Value = append(out.Value, op.present(r.ID))
+		if err := out.add(op.present(r.ID)); err != nil {
+			return err
+		}
 	}
-	writeJSON(rq.out, http.StatusOK, out)
-	return nil
+	return out.write(rq, "")
 }
 
 // operationsOf returns what a deployment did so far: one that runs here has not

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -59,6 +60,14 @@ func (d *deployment) active() bool { return d.State == stateAccepted || d.State 
 
 func (d *deployment) end(state string, now time.Time) { d.State, d.Ended = state, now }
 
+// shorten leaves out what may be large.
+func (d *deployment) shorten() {
+	d.Parameters, d.Outputs, d.Planned, d.Depends, d.Made, d.Operations = nil, nil, nil, nil, nil, nil
+	if d.Error != nil {
+		d.Error = d.Error.shortened()
+	}
+}
+
 // plan notes what the template says shall exist.
 func (d *deployment) plan(r *template.Result) {
 	d.Parameters, d.Planned, d.Depends = r.Parameters, plannedOf(r.Planned), map[string][]plannedResource{}
@@ -83,6 +92,12 @@ func nameIn(id string) string {
 	return id[strings.LastIndexByte(id, '/')+1:]
 }
 
+// maybeActive reports whether a deployment could be under way, without decoding all
+// of its record.
+func maybeActive(r *resource.Resource) bool {
+	return bytes.Contains(r.Properties, []byte(`"`+stateAccepted+`"`)) || bytes.Contains(r.Properties, []byte(`"`+stateRunning+`"`))
+}
+
 func deploymentOf(r *resource.Resource) (*deployment, error) {
 	d, err := resource.Properties[deployment](r)
 	if err != nil {
@@ -94,7 +109,7 @@ func deploymentOf(r *resource.Resource) (*deployment, error) {
 // put returns the stored form of a new state.
 func (d *deployment) put(old *resource.Resource, now time.Time) (*resource.Resource, error) {
 	next := old.Clone()
-	next.ModifiedAt = now
+	next.ModifiedAt, next.Confidential = now, true
 	return next, resource.Encode(next, d)
 }
 
@@ -106,41 +121,72 @@ func newDeployment(j *job, plan *template.Result, old *resource.Resource) (*reso
 	}
 	d := &deployment{
 		State: stateAccepted, Operation: uuid.NewString(), CorrelationID: j.as.correlation, Started: j.started, Alive: j.started,
-		Mode: j.wanted.Mode, Hash: j.wanted.Template.Hash(),
+		Mode: j.wanted.Mode, Hash: j.hash,
 	}
 	d.plan(plan)
 	r := &resource.Resource{
-		ID: id, UID: j.uid, Type: typeDeployment, Location: resource.NormalLocation(j.wanted.Location), Tags: j.wanted.Tags,
+		// People put secrets into plain parameters, and outputs hold keys.
+		Confidential: true,
+		ID:           id, UID: j.uid, Type: typeDeployment, Location: resource.NormalLocation(j.wanted.Location), Tags: j.wanted.Tags,
 		CreatedAt: j.started, CreatedBy: j.as.caller.ObjectID, ModifiedAt: j.started, ModifiedBy: j.as.caller.ObjectID,
 	}
-	r.Secret(secretTemplate, string(j.wanted.Template.JSON()))
+	r.Secret(secretTemplate, string(j.source))
 	return r, resource.Encode(r, d)
 }
 
-// mostDeployments is ARM's bound of the history of one group or subscription.
-const mostDeployments = 800
+const (
+	// mostDeployments is ARM's bound of the history of one group or subscription.
+	mostDeployments = 800
+	// mostHistory bounds the history of all of a subscription, in bytes.
+	mostHistory = 32 << 20
+)
 
-// pruneDeployments drops the oldest of a full history, as Azure does.
+// pruneDeployments drops the oldest of a full history, as Azure does. id stays, and
+// what is under way.
 func pruneDeployments(tx resource.Tx, id resource.ID) {
-	scope := id.Scope()
-	var ended []*resource.Resource
-	count := 0
-	for _, r := range tx.List(typeDeployment, scope) {
-		if !r.ID.Scope().Equal(scope) {
-			continue
-		}
-		count++
-		if d, err := deploymentOf(r); err == nil && !d.active() && !r.ID.Equal(id) {
-			ended = append(ended, r)
+	all := tx.List(typeDeployment, resource.SubscriptionID(id.Subscription))
+	scope, here, size := id.Scope(), 0, 0
+	for _, r := range all {
+		if size += sizeOf(r); r.ID.Scope().Equal(scope) {
+			here++
 		}
 	}
-	if count <= mostDeployments {
+	if here <= mostDeployments && size <= mostHistory {
 		return
 	}
-	slices.SortFunc(ended, func(a, b *resource.Resource) int { return a.ModifiedAt.Compare(b.ModifiedAt) })
-	for _, r := range ended[:min(len(ended), count-mostDeployments)] {
+	oldest := slices.SortedStableFunc(slices.Values(all), func(a, b *resource.Resource) int { return a.ModifiedAt.Compare(b.ModifiedAt) })
+	for _, r := range oldest {
+		inScope := r.ID.Scope().Equal(scope)
+		if size <= mostHistory && (here <= mostDeployments || !inScope) || r.ID.Equal(id) {
+			continue
+		}
+		if d, err := deploymentOf(r); err != nil || d.active() {
+			continue
+		}
 		tx.Delete(r.ID)
+		if size -= sizeOf(r); inScope {
+			here--
+		}
 	}
+}
+
+// sizeOf is about how many bytes of memory a record takes.
+func sizeOf(r *resource.Resource) int {
+	const fixed = 1 << 10 // its members, the id, and the indexes
+	n := fixed + len(r.Properties) + len(r.Identity)
+	for _, name := range r.ID.Names {
+		n += len(name)
+	}
+	for name, value := range r.Extra {
+		n += len(name) + len(value)
+	}
+	for name, value := range r.Tags {
+		n += len(name) + len(value)
+	}
+	for name, value := range r.Secrets {
+		n += len(name) + len(value)
+	}
+	return n
 }
 
 // forgetDeployments drops the history of a group that goes.

@@ -55,7 +55,8 @@ func (h *Handler) do(ctx context.Context, as behalf, method, path, version strin
 		http: r.WithContext(ctx), out: recorder, base: as.base, version: version, caller: as.caller, now: start.UTC(),
 		id: uuid.NewString(), correlation: as.correlation,
 	}
-	err := h.serveCaller(rq)
+	defer rq.end()
+	err := h.serveAdmitted(rq)
 	if err != nil {
 		h.fail(rq, err)
 	}

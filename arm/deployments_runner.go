@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,13 @@ type DeploymentOptions struct {
 	Shared bool
 }
 
+// The requests of deployments that run or wait, in bytes: what one subscription may
+// have, and all together. One that runs takes many times the size of its request.
+const (
+	openBytesEach = 8 << 20
+	openBytes     = 32 << 20
+)
+
 func (o DeploymentOptions) withDefaults() DeploymentOptions {
 	set := func(n *int, def int) {
 		if *n <= 0 {
@@ -51,8 +59,8 @@ const (
 	heartbeat = 30 * time.Second
 	// silence is how long none was heard of one that is abandoned.
 	silence = 4 * heartbeat
-	// lastWords bounds how long the end of a deployment may take to be written
-	// while the server stops.
+	// lastWords bounds how long the ends of deployments may take to be written while
+	// the server stops. What is not written by then the next start finds.
 	lastWords = 5 * time.Second
 )
 
@@ -68,7 +76,10 @@ type Deployments struct {
 	mu      sync.Mutex     // protects the fields below
 	open    map[string]int // running and waiting, by lower-case subscription
 	total   int
+	bytes   map[string]int // of their requests
+	size    int            // of all of them
 	waiting []*job
+	doubted []*job         // that may be stored or not
 	running map[string]int // by lower-case subscription
 	active  int
 	live    map[resource.UID]*progress // of jobs, and of the nested deployments under way
@@ -80,7 +91,7 @@ type Deployments struct {
 // NewDeployments returns a runner for [Handler.Deployments].
 func NewDeployments(opts DeploymentOptions) *Deployments {
 	return &Deployments{
-		opts: opts.withDefaults(), open: map[string]int{}, running: map[string]int{}, live: map[resource.UID]*progress{},
+		opts: opts.withDefaults(), open: map[string]int{}, bytes: map[string]int{}, running: map[string]int{}, live: map[resource.UID]*progress{},
 		wake: make(chan struct{}, 1),
 	}
 }
@@ -90,10 +101,20 @@ func NewDeployments(opts DeploymentOptions) *Deployments {
 type job struct {
 	id      resource.ID
 	uid     resource.UID
-	wanted  *template.Request
+	wanted  *template.Request // nil while it waits
+	body    []byte            // of the request; nil for a nested one
 	as      behalf
 	started time.Time
+	source  []byte // the template as plain JSON, and its hash; see [job.read]
+	hash    string
 	tell    func(outcome error, changes []activity.Change)
+}
+
+// read makes what is stored of the template, before a transaction needs it: that may
+// take a while for a large one, and others wait for it.
+func (j *job) read() *job {
+	j.source, j.hash = j.wanted.Template.JSON(), j.wanted.Template.Hash()
+	return j
 }
 
 func (j *job) subscription() string { return strings.ToLower(j.id.Subscription) }
@@ -105,15 +126,19 @@ type progress struct {
 	ops []deploymentOperation
 }
 
-func (d *Deployments) job(rq *request, id resource.ID, wanted *template.Request) *job {
-	j := &job{id: id, uid: resource.NewUID(), wanted: wanted, as: behalfOf(rq), started: rq.now}
+func (d *Deployments) job(rq *request, id resource.ID, wanted *template.Request, body []byte) *job {
+	return &job{id: id, uid: resource.NewUID(), wanted: wanted, body: body, as: behalfOf(rq), started: rq.now}
+}
+
+// accepted makes a job tell of its end as of that of the request, as far as that has
+// come. The request itself ends long before.
+func (d *Deployments) accepted(j *job, rq *request) {
+	later := *rq
+	later.http, later.out, later.held = j.as.origin, nil, nil
 	j.tell = func(outcome error, changes []activity.Change) {
-		later := *rq
-		later.http = j.as.origin
 		later.changes = changes
 		d.h.tell(&later, outcome, d.h.Now())
 	}
-	return j
 }
 
 // reserve takes a place for a job, or says why there is none.
@@ -127,9 +152,15 @@ func (d *Deployments) reserve(j *job) error {
 		return resource.Errorf(codeTooManyRequests, "The subscription has %d deployments running or waiting already; try again when one has ended.", d.opts.Open)
 	case d.total >= 8*d.opts.Open:
 		return resource.Errorf(codeTooManyRequests, "The server has %d deployments running or waiting already; try again later.", d.total)
+	case d.bytes[j.subscription()] > 0 && d.bytes[j.subscription()]+len(j.body) > openBytesEach:
+		return resource.Errorf(codeTooManyRequests, "The templates of the subscription's deployments that run or wait have %d bytes already; try again when one has ended.", d.bytes[j.subscription()])
+	case d.size+len(j.body) > openBytes:
+		return resource.Errorf(codeTooManyRequests, "The templates of the server's deployments that run or wait have %d bytes already; try again later.", d.size)
 	}
 	d.open[j.subscription()]++
 	d.total++
+	count(d.bytes, j.subscription(), len(j.body))
+	d.size += len(j.body)
 	d.live[j.uid] = &progress{id: j.id}
 	return nil
 }
@@ -140,6 +171,8 @@ func (d *Deployments) release(j *job) {
 	defer d.mu.Unlock()
 	count(d.open, j.subscription(), -1)
 	d.total--
+	count(d.bytes, j.subscription(), -len(j.body))
+	d.size -= len(j.body)
 	delete(d.live, j.uid)
 }
 
@@ -149,12 +182,45 @@ func count(m map[string]int, key string, by int) {
 	}
 }
 
-// start lets a job begin as soon as it may.
+// start lets a job begin as soon as it may. While it waits it keeps its request as
+// it was sent: read, it takes many times as much.
 func (d *Deployments) start(j *job) {
+	j.wanted, j.source = nil, nil
 	d.mu.Lock()
 	d.waiting = append(d.waiting, j)
 	d.mu.Unlock()
 	d.nudge()
+}
+
+// doubt keeps the place of a job of which it is not known whether it is stored. It
+// is started when it shows itself.
+func (d *Deployments) doubt(j *job) {
+	d.mu.Lock()
+	d.doubted = append(d.doubted, j)
+	d.mu.Unlock()
+	d.nudge()
+}
+
+// resolve starts the jobs in doubt that are stored by now, and gives up those that
+// have not shown themselves for a while.
+func (d *Deployments) resolve() {
+	d.mu.Lock()
+	doubted := d.doubted
+	d.doubted = nil
+	d.mu.Unlock()
+	for _, j := range doubted {
+		r, ok := d.h.Store.Get(j.id)
+		switch {
+		case ok && r.UID == j.uid:
+			d.start(j)
+		case d.h.Now().Sub(j.started) > silence:
+			d.release(j)
+		default:
+			d.mu.Lock()
+			d.doubted = append(d.doubted, j)
+			d.mu.Unlock()
+		}
+	}
 }
 
 func (d *Deployments) nudge() {
@@ -185,13 +251,14 @@ func (d *Deployments) next() *job {
 // Run runs deployments until ctx ends, and returns when the last one has come to
 // its end: it finishes no resource that it has not begun. It must be called once.
 func (d *Deployments) Run(ctx context.Context) error {
-	if err := d.endAbandoned(ctx); err != nil {
+	if err := d.endAbandoned(ctx, interrupted("it ended")); err != nil {
 		d.h.Logger.Error("deployments of the time before could not be ended", "error", err)
 	}
 	var jobs sync.WaitGroup
 	beats := time.NewTicker(heartbeat)
 	defer beats.Stop()
 	for {
+		d.resolve()
 		for j := d.next(); j != nil; j = d.next() {
 			jobs.Go(func() {
 				d.run(ctx, j)
@@ -205,30 +272,33 @@ func (d *Deployments) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			d.close(&jobs)
+			d.close(ctx, &jobs)
 			return nil
 		case <-d.wake:
 		case <-beats.C:
-			if d.opts.Shared {
-				d.beat(ctx)
-			}
+			d.beat(ctx)
 		}
 	}
 }
 
 // close refuses new deployments, waits for those under way, and ends those that
-// never began.
-func (d *Deployments) close(jobs *sync.WaitGroup) {
+// never began, as far as that is possible within lastWords. ctx has ended.
+func (d *Deployments) close(ctx context.Context, jobs *sync.WaitGroup) {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
 	jobs.Wait()
 	d.mu.Lock()
-	never := d.waiting
-	d.waiting = nil
+	never := slices.Concat(d.waiting, d.doubted)
+	d.waiting, d.doubted = nil, nil
 	d.mu.Unlock()
-	for _, j := range never {
-		d.finish(context.Background(), j, &template.Result{}, interrupted("it began"))
+	until := time.Now().Add(lastWords)
+	for i, j := range never {
+		if time.Now().After(until) {
+			d.h.Logger.Error("the ends of deployments that never began could not be written in time; the next start ends them", "deployments", len(never)-i)
+			return
+		}
+		d.finish(ctx, j, &template.Result{}, interrupted("it began"))
 		d.release(j)
 	}
 }
@@ -238,6 +308,15 @@ func interrupted(when string) error {
 	return &template.Error{
 		Message: "The server stopped before " + when + "; what it had made until then stays.",
 		Cause:   resource.Errorf(resource.Unavailable, "The server stopped before %s; what it had made until then stays. Deploy again to make the rest.", when),
+	}
+}
+
+// forgotten is the end of a deployment that nobody runs although the server has not
+// stopped.
+func forgotten() error {
+	return &template.Error{
+		Message: "How the deployment ended could not be stored; what it had made until then stays.",
+		Cause:   resource.Errorf(resource.Unavailable, "How the deployment ended could not be stored; what it had made until then stays. Deploy again to make the rest."),
 	}
 }
 
@@ -259,10 +338,18 @@ func (d *Deployments) deploy(ctx context.Context, j *job) (result *template.Resu
 			err = &template.Error{Message: "The server encountered an error; its log tells more."}
 		}
 	}()
-	if err := d.update(ctx, j.id, j.uid, func(r *deployment) { r.State = stateRunning }); err != nil {
+	err = d.update(ctx, j.id, j.uid, func(r *deployment) { r.State = stateRunning })
+	if err != nil && !isCode(err, resource.OutcomeUnknown) {
 		return result, err
 	}
 	p := d.newDeployer(j)
+	if err := p.evaluate(ctx); err != nil {
+		return result, err
+	}
+	defer func() { p.done() }()
+	if j.wanted, err = template.ReadRequest(j.body); err != nil {
+		return result, err
+	}
 	if result, err = j.wanted.Template.Deploy(ctx, p, inputOf(j)); err == nil && j.wanted.Mode == template.Complete {
 		err = p.removeOthers(ctx, j.id.GroupScope(), result)
 	}
@@ -280,11 +367,11 @@ func inputOf(j *job) template.Input {
 func (d *Deployments) finish(ctx context.Context, j *job, result *template.Result, err error) {
 	ops, _ := d.operations(j.uid)
 	for {
-		changes, werr := d.writeEnd(ctx, j.id, j.uid, result, err, ops)
+		changes, outcome, werr := d.writeEnd(ctx, j.id, j.uid, result, err, ops)
 		switch {
 		case werr == nil:
 			if len(changes) > 0 {
-				j.tell(err, changes)
+				j.tell(outcome, changes)
 			}
 			return
 		case ctx.Err() != nil:
@@ -300,10 +387,12 @@ func (d *Deployments) finish(ctx context.Context, j *job, result *template.Resul
 	}
 }
 
-// writeEnd writes the end of a deployment, also of one that is nested.
+// writeEnd writes the end of a deployment, also of one that is nested. It returns
+// what has changed, and how the deployment has ended with it: what is too large to be
+// stored has failed.
 func (d *Deployments) writeEnd(
 	ctx context.Context, id resource.ID, uid resource.UID, result *template.Result, err error, ops []deploymentOperation,
-) ([]activity.Change, error) {
+) (changes []activity.Change, outcome, werr error) {
 	change := func(r *deployment) {
 		now := d.h.Now().UTC()
 		r.Operations = ops
@@ -327,14 +416,18 @@ func (d *Deployments) writeEnd(
 			r.Outputs = result.Outputs
 		}
 	}
-	changes, werr := d.write(ctx, id, uid, change)
+	changes, werr = d.write(ctx, id, uid, change)
 	if isCode(werr, resource.RequestTooLarge) {
+		if err == nil {
+			const why = "Everything was deployed; the outputs and operations are too large to be stored."
+			err = &template.Error{Message: why, Cause: resource.Errorf(codeDeploymentFailed, why)}
+		}
 		changes, werr = d.write(ctx, id, uid, func(r *deployment) {
-			r.end(stateFailed, d.h.Now().UTC())
-			r.Error = &errorObject{Code: codeDeploymentFailed, Message: "Everything was deployed; the outputs are too large to be stored.", Target: id.String()}
+			change(r)
+			r.shorten()
 		})
 	}
-	return changes, werr
+	return changes, err, werr
 }
 
 func madeOf(result *template.Result) []string {
@@ -386,9 +479,12 @@ func (d *Deployments) write(ctx context.Context, id resource.ID, uid resource.UI
 }
 
 // endAbandoned ends the deployments that nobody runs any more.
-func (d *Deployments) endAbandoned(ctx context.Context) error {
+func (d *Deployments) endAbandoned(ctx context.Context, why error) error {
 	now := d.h.Now()
 	for _, r := range d.h.Store.List(typeDeployment, resource.ID{}) {
+		if !maybeActive(r) {
+			continue
+		}
 		rec, err := deploymentOf(r)
 		if err != nil {
 			return err
@@ -399,7 +495,7 @@ func (d *Deployments) endAbandoned(ctx context.Context) error {
 		if _, here := d.operations(r.UID); here {
 			continue
 		}
-		changes, err := d.writeEnd(ctx, r.ID, r.UID, &template.Result{}, interrupted("it ended"), rec.Operations)
+		changes, _, err := d.writeEnd(ctx, r.ID, r.UID, &template.Result{}, why, rec.Operations)
 		if err != nil {
 			return err
 		}
@@ -410,8 +506,21 @@ func (d *Deployments) endAbandoned(ctx context.Context) error {
 	return nil
 }
 
-// beat says which deployments run here, and ends those whose process is silent.
+// beat says which deployments run here, where others could take them for abandoned,
+// and ends those that nobody runs.
 func (d *Deployments) beat(ctx context.Context) {
+	why := forgotten()
+	if d.opts.Shared {
+		if why = interrupted("it ended"); !d.sayAlive(ctx) {
+			return
+		}
+	}
+	if err := d.endAbandoned(ctx, why); err != nil {
+		d.h.Logger.Warn("abandoned deployments could not be ended", "error", err)
+	}
+}
+
+func (d *Deployments) sayAlive(ctx context.Context) bool {
 	d.mu.Lock()
 	live := make(map[resource.UID]resource.ID, len(d.live))
 	for uid, p := range d.live {
@@ -422,12 +531,10 @@ func (d *Deployments) beat(ctx context.Context) {
 	for uid, id := range live {
 		if err := d.update(ctx, id, uid, func(r *deployment) { r.Alive = now }); err != nil {
 			d.h.Logger.Warn("a running deployment could not be marked as such", "error", err)
-			return
+			return false
 		}
 	}
-	if err := d.endAbandoned(ctx); err != nil {
-		d.h.Logger.Warn("abandoned deployments could not be ended", "error", err)
-	}
+	return true
 }
 
 // operations returns what a deployment that runs here has done so far.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/intertie/intertie/access"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -110,7 +112,7 @@ func TestAnotherProcessIsLeftAloneUntilItIsSilent(t *testing.T) {
 	f.put("owner", deployments+"theirs", wrap(emptyTemplate, "", "")).want(201)
 	f.Deployments = NewDeployments(DeploymentOptions{Shared: true})
 	f.Init()
-	if err := f.Deployments.endAbandoned(t.Context()); err != nil {
+	if err := f.Deployments.endAbandoned(t.Context(), interrupted("it ended")); err != nil {
 		t.Fatal(err)
 	}
 	f.get("owner", deployments+"theirs").wantState("Accepted")
@@ -181,4 +183,37 @@ func TestAStoreThatFailsAtTheEnd(t *testing.T) {
 	f.Init()
 	f.running()
 	f.ended(started).wantState("Failed")
+}
+
+// A deployment goes on in the name of who started it only as long as they may sign
+// in: what a token was good for once is not asked again.
+func TestADeploymentStopsWithItsPrincipal(t *testing.T) {
+	for name, gone := range map[string]func(access.ServicePrincipal) (access.ServicePrincipal, bool){
+		"disabled": func(p access.ServicePrincipal) (access.ServicePrincipal, bool) { p.Disabled = true; return p, true },
+		"deleted":  func(access.ServicePrincipal) (access.ServicePrincipal, bool) { return access.ServicePrincipal{}, false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			var left atomic.Bool
+			known := f.Principal
+			f.Principal = func(id string) (access.ServicePrincipal, bool) {
+				p, ok := known(id)
+				if left.Load() {
+					return gone(p)
+				}
+				return p, ok
+			}
+			f.running()
+			started := f.waiting("w")
+			f.hooks.mu.Lock()
+			link := f.link()
+			f.hooks.mu.Unlock()
+			left.Store(true)
+			f.open("GET", link).want(200)
+			if a := f.ended(started).wantState("Failed"); !strings.Contains(a.raw, "may not sign in any more") {
+				t.Errorf("got %s", a.raw)
+			}
+			f.get("owner", customerRG+provider+"/topics/top2").want(404)
+		})
+	}
 }

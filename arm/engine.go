@@ -186,9 +186,12 @@ func (h *Handler) build(rq *request, tx resource.Tx, a address, body resource.Bo
 		id = rooted(tx, id)
 	}
 	v.next, err = kind.Write(&resource.Write{
-		Tx: tx, ID: id, Old: v.old, Body: body, Patch: patch, Proof: proof, Caller: rq.caller.ObjectID, Now: rq.now,
+		Tx: tx, ID: id, Old: v.old, Body: body, Patch: patch, APIVersion: rq.version, Proof: proof, Caller: rq.caller.ObjectID, Now: rq.now,
 		Authorize: func(action string, scope resource.ID) error { return h.authorizeToo(rq, action, scope) },
 	})
+	if err == nil {
+		err = h.requireRoom(tx, v)
+	}
 	return v, err
 }
 
@@ -263,7 +266,7 @@ func (h *Handler) act(rq *request, a address) error {
 		return err
 	}
 	rq.concerns(a.id, a.id)
-	body, err := rq.body()
+	body, err := rq.bodyOf(smallBody)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package arm
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/intertie/intertie/resource"
 )
@@ -60,6 +61,7 @@ var statuses = map[resource.Code]int{
 	resource.URLValidation:                   http.StatusBadRequest,
 	resource.RequestTooLarge:                 http.StatusRequestEntityTooLarge,
 	resource.Unavailable:                     http.StatusServiceUnavailable,
+	resource.OutcomeUnknown:                  http.StatusGatewayTimeout,
 	resource.Internal:                        http.StatusInternalServerError,
 }
 
@@ -80,6 +82,26 @@ func errorObjectOf(e *resource.Error) errorObject {
 		o.Details = append(o.Details, errorObjectOf(&e.Details[i]))
 	}
 	return o
+}
+
+// What is left of an error whose record is too large.
+const (
+	mostDetails    = 10
+	longestMessage = 1000
+)
+
+// shortened returns an error of a bounded size.
+func (o *errorObject) shortened() *errorObject {
+	short := *o
+	short.Message = strings.ToValidUTF8(o.Message[:min(len(o.Message), longestMessage)], "")
+	short.Target = strings.ToValidUTF8(o.Target[:min(len(o.Target), longestMessage)], "")
+	short.Details = nil
+	for _, d := range o.Details[:min(len(o.Details), mostDetails)] {
+		d := d.shortened()
+		d.Details = nil
+		short.Details = append(short.Details, *d)
+	}
+	return &short
 }
 
 // gatewayErrors are those that ARM itself makes, before the provider is asked.
@@ -111,6 +133,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	if err != nil { // only for a value that this program built wrongly
 		status, data = http.StatusInternalServerError, []byte(`{"error":{"code":"InternalServerError","message":"The answer could not be encoded."}}`)
 	}
+	writeRaw(w, status, data)
+}
+
+// writeRaw is writeJSON for what is JSON already.
+func writeRaw(w http.ResponseWriter, status int, data []byte) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(data) // the client is gone: nobody left to tell

@@ -18,7 +18,8 @@ import (
 // It takes the same way through the engine as any other, by a kind made for it.
 
 // ownProviders are those whose types are all known here: any other type of
-// theirs does not exist.
+// theirs does not exist. The types of [resource.IsInternal] do not exist for clients
+// at all.
 var ownProviders = []string{eventgrid.Namespace, "Microsoft.Resources", "Microsoft.Authorization", "Microsoft.Subscription"}
 
 var (
@@ -30,7 +31,7 @@ var (
 // foreignKind makes the kind of a foreign type.
 func foreignKind(typ string) (*resource.Kind, bool) {
 	ns, _, _ := strings.Cut(typ, "/")
-	if anyFold(ns, ownProviders...) || !foreignTypePattern.MatchString(typ) {
+	if anyFold(ns, ownProviders...) || resource.IsInternal(typ) || !foreignTypePattern.MatchString(typ) {
 		return nil, false
 	}
 	typ = knownCasing(typ)
@@ -71,6 +72,7 @@ func writeForeign(typ string, w *resource.Write) (*resource.Resource, error) {
 		r = w.Old.Clone()
 	}
 	r.ModifiedAt, r.ModifiedBy = w.Now, w.Caller
+	r.Confidential = true // nobody here knows what is secret in it
 	if err := setForeignLocation(r, w); err != nil {
 		return nil, err
 	}
@@ -84,8 +86,12 @@ func writeForeign(typ string, w *resource.Write) (*resource.Resource, error) {
 	if !w.Patch {
 		base = &resource.Resource{}
 	}
+	before := r.Identity
 	var err error
 	if r.Identity, err = merged(base.Identity, w.Body.Identity); err != nil {
+		return nil, err
+	}
+	if err := w.RequireIdentities(before, r.Identity); err != nil {
 		return nil, err
 	}
 	if r.Extra, err = foreignExtra(base.Extra, w.Body.Extra); err != nil {

@@ -85,7 +85,7 @@ func writeGroupBody(rq *request, r *resource.Resource, status int) error {
 }
 
 func (h *Handler) writeGroup(rq *request, id resource.ID) error {
-	raw, err := rq.body()
+	raw, err := rq.bodyOf(smallBody)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,9 @@ type Handler struct {
 	// Deployments runs template deployments; one with the default options is made
 	// when it is nil. Its Run must be called for any of them to go on.
 	Deployments *Deployments
+	// ForeignBytes is how much memory the resources of other providers may take in
+	// one subscription; 0 stands for 32 MiB.
+	ForeignBytes int
 	// Activity is told of every operation that has ended; optional.
 	Activity *activity.Emitter
 	// ClientIP returns the address that a request comes from, through proxies as
@@ -71,11 +74,19 @@ type Handler struct {
 	remaining     countdown
 	strangers     access.Throttle // of the audit lines of refused tokens
 	unasked       bool            // see [Handler.dry]: nobody outside is asked for consent
+	bodies        *shares         // bytes of large bodies under way
+	evaluations   *shares         // of templates under way
 }
 
-// maxBody bounds a management request. The largest real bodies are channels
-// with many event types.
-const maxBody = 4 << 20
+const (
+	// maxBody bounds a management request. The largest real bodies are channels
+	// with many event types.
+	maxBody = 1 << 20
+	// smallBody bounds one of ARM's own, and an action: 50 tags, a role, a name.
+	smallBody = 256 << 10
+	// maxTemplateBody bounds one with a template in it, as ARM does.
+	maxTemplateBody = 4 << 20
+)
 
 // maxPath bounds the path of a request, and so the ids that are stored: taking
 // apart an id of many extensions costs the square of its length.
@@ -88,6 +99,7 @@ func (h *Handler) Init() {
 		h.Deployments = NewDeployments(DeploymentOptions{})
 	}
 	h.Deployments.h = h
+	h.bodies, h.evaluations = newShares(largeBodiesEach, largeBodies), newShares(evaluationsEach, evaluations)
 	h.bindRoutes()
 }
 
@@ -134,6 +146,9 @@ type request struct {
 	id          string // x-ms-request-id
 	correlation string // the same for all requests of one deployment
 
+	bodies *shares  // of which a large body takes some; nil for the server's own requests
+	held   []func() // give back what the request has taken, at its end
+
 	// What was decided, for the audit line and the event.
 	action  string
 	scope   resource.ID
@@ -157,7 +172,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	setHeaders(w, rq)
 	recorder := &statusRecorder{ResponseWriter: w}
-	rq.out = recorder
+	rq.out, rq.bodies = recorder, h.bodies
+	defer rq.end()
 	err := h.serve(rq)
 	if err != nil {
 		h.fail(rq, err)
@@ -188,7 +204,7 @@ func (h *Handler) serveCaller(rq *request) error {
 		return resource.Invalid("The request path is not plain text: it holds control characters, or bytes that are not UTF-8.")
 	}
 	// URL.Path is decoded, so a scope sent with escaped slashes looks like any.
-	if rq.path, rq.deeper, err = parsePath(rq.http.URL.Path); err != nil {
+	if rq.path, rq.deeper, err = parsePath(rq.http.URL.Path); err != nil || rq.path.ID.Disguised() {
 		return notAPath(rq)
 	}
 	if s := rq.path.ID.Subscription; s != "" {
@@ -220,15 +236,43 @@ func notAPath(rq *request) error {
 }
 
 // body reads the request body, at most maxBody bytes.
-func (rq *request) body() ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(rq.out, rq.http.Body, maxBody))
+func (rq *request) body() ([]byte, error) { return rq.bodyOf(maxBody) }
+
+// bodyOf reads a body of at most so many bytes. A large one waits for its share of
+// what may be under way at once, and keeps it until the request has ended: what is
+// made of a body takes many times its size.
+func (rq *request) bodyOf(most int) ([]byte, error) {
+	tooLarge := resource.Errorf(resource.RequestTooLarge, "The request body is larger than %d bytes.", most)
+	size := int(rq.http.ContentLength)
+	if size > most {
+		return nil, tooLarge
+	}
+	if size < 0 { // it will show itself
+		size = most
+	}
+	if size > largeBody && rq.bodies != nil {
+		giveBack, err := rq.bodies.take(rq.http.Context(), rq.path.ID.Subscription, size)
+		if err != nil {
+			return nil, busy(rq, err, "There are too many large requests under way")
+		}
+		rq.held = append(rq.held, giveBack)
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(rq.out, rq.http.Body, int64(most)))
 	if err == nil {
 		return data, nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, resource.Errorf(resource.RequestTooLarge, "The request body is larger than %d bytes.", maxBody)
+		return nil, tooLarge
 	}
 	return nil, resource.Errorf(resource.InvalidRequestContent, "The request body could not be read: %v.", err)
+}
+
+// end gives back what the request took.
+func (rq *request) end() {
+	for _, giveBack := range rq.held {
+		giveBack()
+	}
+	rq.held = nil
 }
 
 // fail answers with an error; one that is not meant for the caller is logged
@@ -236,6 +280,8 @@ func (rq *request) body() ([]byte, error) {
 func (h *Handler) fail(rq *request, err error) {
 	e, ok := errors.AsType[*resource.Error](err)
 	switch {
+	case ok && e.Code == resource.OutcomeUnknown:
+		h.Logger.Warn("it is not known whether a management request was carried out", "error", err, "request", rq.id, "method", rq.http.Method, "path", rq.http.URL.Path)
 	case ok:
 	case rq.http.Context().Err() != nil:
 		// Nobody reads it any more. It is written all the same: a handler that

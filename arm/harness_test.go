@@ -262,6 +262,10 @@ type memoryStore struct {
 	mu         sync.RWMutex // protects all, which is replaced and never changed
 	all        memory
 	fail       error // of the next commits
+	// before may refuse what would be there after a commit; after says what its
+	// caller is told although it is there. Both are optional.
+	before func(next memory) error
+	after  func() error
 }
 
 func (s *memoryStore) view() memory {
@@ -296,7 +300,15 @@ func (s *memoryStore) Commit(_ context.Context, fn func(resource.Tx) error) erro
 			return err
 		}
 	}
+	if s.before != nil {
+		if err := s.before(next); err != nil {
+			return err
+		}
+	}
 	s.replace(next)
+	if s.after != nil {
+		return s.after()
+	}
 	return nil
 }
 

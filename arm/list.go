@@ -2,6 +2,7 @@ package arm
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,6 +25,48 @@ const (
 type paging struct {
 	defaultTop, maxTop int
 	match              func(*resource.Resource) bool
+}
+
+// largestPage is how many bytes a page has before it ends, however many more there
+// may be on it. The last of them may be beyond.
+const largestPage = 4 << 20
+
+// pageWriter makes the JSON of a page, so that its size is known.
+type pageWriter struct {
+	most, n int
+	body    []byte
+}
+
+func newPageWriter(most int) *pageWriter {
+	return &pageWriter{most: most, body: []byte(`{"value":[`)}
+}
+
+func (p *pageWriter) full() bool { return p.n >= p.most || len(p.body) >= largestPage }
+
+func (p *pageWriter) add(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if p.n++; p.n > 1 {
+		p.body = append(p.body, ',')
+	}
+	p.body = append(p.body, data...)
+	return nil
+}
+
+// write answers with the page; next is the link to the rest, or "".
+func (p *pageWriter) write(rq *request, next string) error {
+	p.body = append(p.body, ']')
+	if next != "" {
+		link, err := json.Marshal(next)
+		if err != nil {
+			return err
+		}
+		p.body = append(append(p.body, `,"nextLink":`...), link...)
+	}
+	writeRaw(rq.out, http.StatusOK, append(p.body, '}'))
+	return nil
 }
 
 type page struct {
@@ -50,10 +93,7 @@ func (h *Handler) list(rq *request, kind *resource.Kind) error {
 			return notFound(scope)
 		}
 	}
-	resources, err := h.existing(rq, kind, scope)
-	if err != nil {
-		return err
-	}
+	resources := h.existing(rq, kind, scope)
 	if kind.Place == resource.Anywhere && scope.Namespace != "" && !nested {
 		// What hangs on resources inside of this one is no part of the list.
 		resources = slices.DeleteFunc(resources, func(r *resource.Resource) bool { return !r.ID.Scope().Equal(scope) })
@@ -92,10 +132,11 @@ func (h *Handler) page(rq *request, resources []*resource.Resource, show func(*r
 // to the rest. The link holds the id after which to go on, so resources that come
 // or go between two pages shift nothing.
 func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging, show func(*resource.Resource) (any, error)) error {
-	return writePage(rq, resources, by, by.match, func(r *resource.Resource) string { return r.ID.Key() }, show)
+	return writePage(rq, resources, by, by.match, func(r *resource.Resource) string { return r.ID.Key() }, h.readableOnly(show))
 }
 
-// writePage is pageOf for anything that is sorted by a key.
+// writePage is pageOf for anything that is sorted by a key. What is shown as nil is
+// left out.
 func writePage[T any](rq *request, all []T, by paging, match func(T) bool, key func(T) string, show func(T) (any, error)) error {
 	top, err := topOf(rq.http, by)
 	if err != nil {
@@ -109,23 +150,25 @@ func writePage[T any](rq *request, all []T, by paging, match func(T) bool, key f
 		}
 		start = sort.Search(len(all), func(i int) bool { return key(all[i]) > string(after) })
 	}
-	out, last := page{Value: []any{}}, ""
+	out, last := newPageWriter(top), ""
 	for _, r := range all[start:] {
 		if match != nil && !match(r) {
 			continue
 		}
-		if len(out.Value) == top {
-			out.NextLink = nextLink(rq, last)
-			break
+		if out.full() {
+			return out.write(rq, nextLink(rq, last))
 		}
 		v, err := show(r)
 		if err != nil {
 			return err
 		}
-		out.Value, last = append(out.Value, v), key(r)
+		if last = key(r); v != nil {
+			if err := out.add(v); err != nil {
+				return err
+			}
+		}
 	}
-	writeJSON(rq.out, http.StatusOK, out)
-	return nil
+	return out.write(rq, "")
 }
 
 func nextLink(rq *request, after string) string {

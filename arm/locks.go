@@ -120,11 +120,9 @@ func (l locks) refuse(target resource.ID) error {
 		if !inside && !within(target, at) {
 			continue
 		}
-		p, err := resource.Properties[lock](r)
-		if err != nil {
-			return err
-		}
-		if l.verb == "delete" || p.Level == readOnlyLock {
+		// One that cannot be read locks as much as any: it can be lifted, and what it
+		// should have kept would be gone.
+		if p, err := resource.Properties[lock](r); l.verb == "delete" || err != nil || p.Level == readOnlyLock {
 			by = append(by, "'"+r.ID.String()+"'")
 		}
 	}

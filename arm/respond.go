@@ -129,12 +129,36 @@ func provisioningState(r *resource.Resource) string {
 	return p.State
 }
 
+// mostValues bounds a body beside its bytes: a value of two of them takes many times
+// as much when it is decoded.
+const mostValues = 100_000
+
+// valuesIn counts the values of some JSON without decoding it: about one for each
+// comma, bracket and brace outside of texts.
+func valuesIn(raw []byte) int {
+	n, text := 1, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '"':
+			text = !text
+		case text && c == '\\':
+			i++
+		case !text && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
+}
+
 // decodeBody reads the body of a PUT or PATCH. An empty one is an empty object:
 // some clients send none.
 func decodeBody(raw []byte, flat bool) (resource.Body, error) {
 	raw = bytes.TrimPrefix(bytes.TrimSpace(raw), []byte("\xef\xbb\xbf"))
 	if len(raw) == 0 {
 		return resource.Body{}, nil
+	}
+	if valuesIn(raw) > mostValues {
+		return resource.Body{}, resource.Errorf(resource.RequestTooLarge, "The request body holds more than %d values.", mostValues)
 	}
 	if flat {
 		if !json.Valid(raw) || raw[0] != '{' {

@@ -99,12 +99,20 @@ func storedRoleID(guid string) resource.ID {
 	return resource.ID{}.Provider(TypeRoleDefinition, strings.ToLower(guid))
 }
 
-// findRole returns a role by its GUID or by an id that ends in it.
+// findRole returns a role by its GUID or by the id of its definition, at whatever
+// scope that is written.
 func findRole(tx resource.Tx, id string) (access.Role, bool, error) {
-	if role, ok := access.BuiltInRole(id); ok {
+	guid := strings.ToLower(id)
+	if strings.Contains(id, "/") {
+		at, err := resource.ParseID(id)
+		if err != nil || !strings.EqualFold(at.Type(), TypeRoleDefinition) {
+			return access.Role{}, false, nil //nolint:nilerr // there is no such role
+		}
+		guid = strings.ToLower(at.Name())
+	}
+	if role, ok := access.BuiltInRole(guid); ok {
 		return role, true, nil
 	}
-	guid := roleGUID(id)
 	if guid == "" {
 		return access.Role{}, false, nil
 	}
@@ -146,11 +154,7 @@ func (h *Handler) listRoleDefinitions(rq *request) error {
 			value = append(value, presentRole(scope, role.ID, p))
 		}
 	}
-	for _, r := range h.Store.List(TypeRoleDefinition, resource.ID{}) {
-		p, err := resource.Properties[RoleDefinition](r)
-		if err != nil {
-			return err
-		}
+	for r, p := range eachReadable[RoleDefinition](h.Logger, h.Store.List(TypeRoleDefinition, resource.ID{})) {
 		role := access.Role{AssignableScopes: p.AssignableScopes}
 		if filter.allows(termRoleName, p.RoleName) && filter.allows(termType, p.Type) && visibleAt(role, scope, filter.has(termAtScopeAndBelow)) {
 			value = append(value, presentRole(scope, r.ID.Name(), p))
@@ -225,7 +229,7 @@ func (h *Handler) putRoleDefinition(rq *request, scope resource.ID, guid string)
 	err = h.commit(rq, func(tx resource.Tx) error {
 		old, exists := tx.Get(storedRoleID(guid))
 		rq.created = !exists
-		if err := checkRoleDefinition(tx, guid, next); err != nil {
+		if err := h.checkRoleDefinition(tx, guid, next); err != nil {
 			return err
 		}
 		r := &resource.Resource{
@@ -241,6 +245,7 @@ func (h *Handler) putRoleDefinition(rq *request, scope resource.ID, guid string)
 			}
 			r = old.Clone()
 			next.CreatedOn, next.CreatedBy = was.CreatedOn, was.CreatedBy
+			next.keepUnknown(was, rq.version)
 		}
 		r.ModifiedAt, r.ModifiedBy = rq.now, rq.caller.ObjectID
 		if err := resource.Encode(r, next); err != nil {
@@ -254,6 +259,22 @@ func (h *Handler) putRoleDefinition(rq *request, scope resource.ID, guid string)
 	}
 	writeJSON(rq.out, http.StatusCreated, presentRole(scope, strings.ToLower(guid), next))
 	return nil
+}
+
+// firstWithDataActions is the first api-version that knows data actions.
+const firstWithDataActions = "2018-01-01-preview"
+
+// keepUnknown leaves data actions as they were where the api-version of a write does
+// not know them, permission by permission.
+func (p *RoleDefinition) keepUnknown(was *RoleDefinition, version string) {
+	if version >= firstWithDataActions || len(p.Permissions) != len(was.Permissions) {
+		return
+	}
+	for i, old := range was.Permissions {
+		if q := &p.Permissions[i]; len(q.DataActions)+len(q.NotDataActions) == 0 {
+			q.DataActions, q.NotDataActions = old.DataActions, old.NotDataActions
+		}
+	}
 }
 
 func (h *Handler) authorizeRole(rq *request, p *RoleDefinition) error {
@@ -270,7 +291,7 @@ func (h *Handler) authorizeRole(rq *request, p *RoleDefinition) error {
 }
 
 // checkRoleDefinition checks a role against what else there is.
-func checkRoleDefinition(tx resource.Tx, guid string, next *RoleDefinition) error {
+func (h *Handler) checkRoleDefinition(tx resource.Tx, guid string, next *RoleDefinition) error {
 	for _, s := range next.AssignableScopes {
 		at, err := resource.ParseID(s)
 		if err != nil {
@@ -281,23 +302,16 @@ func checkRoleDefinition(tx resource.Tx, guid string, next *RoleDefinition) erro
 		}
 	}
 	taken := slices.ContainsFunc(access.BuiltInRoles(), func(r access.Role) bool { return strings.EqualFold(r.Name, next.RoleName) })
-	for _, other := range tx.List(TypeRoleDefinition, resource.ID{}) {
-		p, err := resource.Properties[RoleDefinition](other)
-		if err != nil {
-			return err
-		}
+	for other, p := range eachReadable[RoleDefinition](h.Logger, tx.List(TypeRoleDefinition, resource.ID{})) {
 		taken = taken || !strings.EqualFold(other.ID.Name(), guid) && strings.EqualFold(p.RoleName, next.RoleName)
 	}
 	if taken {
 		return resource.Errorf(codeRoleNameTaken, "A role with the name '%s' already exists in this directory. Use a different name.", next.RoleName)
 	}
 	role := access.Role{AssignableScopes: next.AssignableScopes}
-	assigned, err := assignmentsOf(tx, guid)
-	if err != nil {
-		return err
-	}
-	for _, a := range assigned {
-		if !role.AssignableAt(a.ID.Scope().String()) {
+	// The authorizer follows the store, and knows them without a look at all others.
+	for _, a := range h.Authorizer.Assigned(guid) {
+		if !role.AssignableAt(a.Scope) {
 			return resource.Errorf(codeRoleAssigned,
 				"The role is assigned at a scope that its assignable scopes would not cover any more. Delete that assignment first.")
 		}
@@ -305,23 +319,8 @@ func checkRoleDefinition(tx resource.Tx, guid string, next *RoleDefinition) erro
 	return nil
 }
 
-// assignmentsOf returns the assignments of one role.
-func assignmentsOf(tx resource.Tx, guid string) ([]*resource.Resource, error) {
-	var out []*resource.Resource
-	for _, r := range tx.List(resource.TypeRoleAssignment, resource.ID{}) {
-		p, err := resource.Properties[RoleAssignment](r)
-		if err != nil {
-			return nil, err
-		}
-		if roleGUID(p.RoleDefinitionID) == strings.ToLower(guid) {
-			out = append(out, r)
-		}
-	}
-	return out, nil
-}
-
 func (h *Handler) readRoleDefinition(rq *request) (*RoleDefinition, error) {
-	raw, err := rq.body()
+	raw, err := rq.bodyOf(smallBody)
 	if err != nil {
 		return nil, err
 	}
@@ -409,11 +408,7 @@ func (h *Handler) deleteRoleDefinition(rq *request, scope resource.ID, guid stri
 				return err
 			}
 		}
-		assigned, err := assignmentsOf(tx, guid)
-		if err != nil {
-			return err
-		}
-		if len(assigned) > 0 {
+		if assigned := h.Authorizer.Assigned(guid); len(assigned) > 0 {
 			return resource.Errorf(codeRoleAssigned, "There are existing role assignments referencing the role '%s' (%d). Delete them first.", p.RoleName, len(assigned))
 		}
 		removed = p

@@ -295,3 +295,26 @@ func FuzzParseRoleFilter(f *testing.F) {
 		}
 	})
 }
+
+// The oldest api-version has no data actions, so it takes none away.
+func TestOldVersionsLeaveDataActions(t *testing.T) {
+	f := newFixture(t)
+	const at = "/providers/Microsoft.Authorization/roleDefinitions/" + noSub
+	role := func(permission string) string {
+		return `{"properties":{"roleName":"Mine","assignableScopes":["/"],"permissions":[` + permission + `]}}`
+	}
+	dataActions := func() any {
+		permissions, _ := f.get("owner", at+"?api-version=2022-04-01").want(200).at("properties", "permissions").([]any)
+		first, _ := permissions[0].(map[string]any)
+		return fmt.Sprint(first["dataActions"], first["notDataActions"])
+	}
+	f.put("owner", at+"?api-version=2022-04-01", role(`{"actions":["*/read"],"dataActions":["A/b/*"],"notDataActions":["A/b/c/action"]}`)).want(201)
+	f.put("owner", at+"?api-version=2015-07-01", role(`{"actions":["*/write"]}`)).want(201)
+	if got := dataActions(); got != "[A/b/*] [A/b/c/action]" {
+		t.Errorf("after a PUT by an old version: %v", got)
+	}
+	f.put("owner", at+"?api-version=2022-04-01", role(`{"actions":["*/write"]}`)).want(201)
+	if got := dataActions(); got != "[] []" {
+		t.Errorf("after a PUT by a new version: %v", got)
+	}
+}

@@ -100,15 +100,11 @@ func (h *Handler) listRoleAssignments(rq *request) error {
 		}
 	}
 	value := []any{}
-	for _, r := range h.Store.List(resource.TypeRoleAssignment, resource.ID{}) {
+	shown := slices.DeleteFunc(h.Store.List(resource.TypeRoleAssignment, resource.ID{}), func(r *resource.Resource) bool {
 		at := r.ID.Scope()
-		if !within(scope, at) && (filter.has(termAtScope) || !within(at, scope)) {
-			continue
-		}
-		p, err := resource.Properties[RoleAssignment](r)
-		if err != nil {
-			return err
-		}
+		return !within(scope, at) && (filter.has(termAtScope) || !within(at, scope))
+	})
+	for r, p := range eachReadable[RoleAssignment](h.Logger, shown) {
 		if !filter.allows(termPrincipal, p.PrincipalID) || filter.has(termAssignedTo) && !anyFold(p.PrincipalID, assignees...) {
 			continue
 		}
@@ -187,18 +183,12 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 		if err := next.nameRole(tx, id.Scope()); err != nil {
 			return err
 		}
-		for _, other := range tx.List(resource.TypeRoleAssignment, id.Scope()) {
-			if !other.ID.Scope().Equal(id.Scope()) {
-				continue
-			}
-			p, err := resource.Properties[RoleAssignment](other)
-			if err != nil {
-				return err
-			}
+		for other, p := range eachReadable[RoleAssignment](h.Logger, assignedAt(tx, id.Scope())) {
 			same := strings.EqualFold(p.PrincipalID, next.PrincipalID) && roleGUID(p.RoleDefinitionID) == roleGUID(next.RoleDefinitionID)
 			switch {
 			case other.ID.Equal(id) && same:
 				status, rq.created = http.StatusOK, false
+				var err error
 				written, err = describe(tx, other, p, next)
 				return err
 			case other.ID.Equal(id):
@@ -222,6 +212,12 @@ func (h *Handler) putRoleAssignment(rq *request, id resource.ID) error {
 		return err
 	}
 	return writePresented(rq, status, written, presentAssignment)
+}
+
+// assignedAt returns the assignments at a scope, without those below it.
+func assignedAt(tx resource.Tx, scope resource.ID) []*resource.Resource {
+	prefix := scope.Provider(resource.TypeRoleAssignment, "").Key()
+	return slices.DeleteFunc(tx.List(resource.TypeRoleAssignment, scope), func(r *resource.Resource) bool { return !strings.HasPrefix(r.ID.Key(), prefix) })
 }
 
 // checkScope refuses a scope that is not there. What belongs to providers other
@@ -250,7 +246,7 @@ func (h *Handler) readRoleAssignment(rq *request, id resource.ID) (*RoleAssignme
 	if _, err := uuid.Parse(id.Name()); err != nil {
 		return nil, resource.Errorf(resource.InvalidRoleAssignmentID, "The role assignment ID '%s' is not valid. The role assignment ID must be a GUID.", id.Name())
 	}
-	raw, err := rq.body()
+	raw, err := rq.bodyOf(smallBody)
 	if err != nil {
 		return nil, err
 	}
@@ -359,28 +355,29 @@ func (h *Handler) deleteRoleAssignment(rq *request, id resource.ID) error {
 		rq.out.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+	if _, err := presentAssignment(removed); err != nil { // gone it is all the same
+		tellUnreadable(h.Logger, removed, err)
+		rq.out.WriteHeader(http.StatusNoContent)
+		return nil
+	}
 	return writePresented(rq, http.StatusOK, removed, presentAssignment)
 }
 
 // keepOwner refuses to remove the last Owner of everything: nobody could give
 // that role again.
 func (h *Handler) keepOwner(tx resource.Tx, leaving *resource.Resource) error {
-	isOwner := func(r *resource.Resource) (string, error) {
-		p, err := resource.Properties[RoleAssignment](r)
-		if err != nil || !r.ID.Scope().IsRoot() || roleGUID(p.RoleDefinitionID) != access.RoleOwner {
-			return "", err
-		}
-		return p.PrincipalID, nil
+	owns := func(r *resource.Resource, p *RoleAssignment) bool {
+		return r.ID.Scope().IsRoot() && roleGUID(p.RoleDefinitionID) == access.RoleOwner
 	}
-	if who, err := isOwner(leaving); err != nil || who == "" {
-		return err
+	// One that cannot be read gives nothing, so it may go.
+	if p, err := resource.Properties[RoleAssignment](leaving); err != nil || !owns(leaving, p) {
+		return nil
 	}
-	for _, r := range tx.List(resource.TypeRoleAssignment, resource.ID{}) {
-		who, err := isOwner(r)
-		if err != nil {
-			return err
+	for r, p := range eachReadable[RoleAssignment](h.Logger, assignedAt(tx, resource.ID{})) {
+		if !owns(r, p) || r.ID.Equal(leaving.ID) {
+			continue
 		}
-		if known, ok := h.Principal(who); ok && known.MaySignIn() && !r.ID.Equal(leaving.ID) {
+		if known, ok := h.Principal(p.PrincipalID); ok && known.MaySignIn() {
 			return nil
 		}
 	}

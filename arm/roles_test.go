@@ -72,6 +72,8 @@ func TestRoleAssignmentRefusals(t *testing.T) {
 		"no such principal":    {assignmentAt(customerRG, guid1), assignmentBody(access.RoleReader, guid2), 400, "PrincipalNotFound"},
 		"no principal":         {assignmentAt(customerRG, guid1), assignmentBody(access.RoleReader, ""), 400, "PrincipalNotFound"},
 		"no such role":         {assignmentAt(customerRG, guid1), assignmentBody(guid2, who), 400, "RoleDefinitionDoesNotExist"},
+		"role of another kind": {assignmentAt(customerRG, guid1), assignmentBody(account+"/"+access.RoleOwner, who), 400, "RoleDefinitionDoesNotExist"},
+		"type that is another": {assignmentAt(customerRG, guid1), assignmentBody("/providers/Microsoft.Storage/storageAccounts/"+access.RoleOwner, who), 400, "RoleDefinitionDoesNotExist"},
 		"no role":              {assignmentAt(customerRG, guid1), assignmentBody("", who), 400, "RoleDefinitionDoesNotExist"},
 		"condition":            {assignmentAt(customerRG, guid1), strings.Replace(assignmentBody(access.RoleReader, who), `{"role`, `{"condition":"x","role`, 1), 400, "InvalidRequest"},
 		"no body":              {assignmentAt(customerRG, guid1), ``, 400, "InvalidRequestContent"},

@@ -50,7 +50,8 @@ func (h *Handler) listSubscriptions(rq *request) error {
 		}
 		v, err := h.presentSubscription(r)
 		if err != nil {
-			return err
+			tellUnreadable(h.Logger, r, err)
+			continue
 		}
 		value = append(value, v)
 	}
@@ -165,7 +166,7 @@ func (h *Handler) renameSubscription(rq *request) error {
 	if err := h.authorize(rq, typeRename+"/action", rq.path.ID); err != nil {
 		return err
 	}
-	raw, err := rq.body()
+	raw, err := rq.bodyOf(smallBody)
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func (h *Handler) serveAlias(rq *request) error {
 		Properties alias `json:"properties"`
 	}
 	if rq.http.Method == http.MethodPut {
-		body, err := rq.body()
+		body, err := rq.bodyOf(smallBody)
 		if err != nil {
 			return err
 		}

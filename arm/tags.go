@@ -126,7 +126,7 @@ func readTagChange(rq *request) (func(map[string]string) map[string]string, erro
 	if rq.http.Method == http.MethodDelete {
 		return func(map[string]string) map[string]string { return nil }, nil
 	}
-	raw, err := rq.body()
+	raw, err := rq.bodyOf(smallBody)
 	if err != nil {
 		return nil, err
 	}

@@ -56,11 +56,11 @@ func (h *Handler) hidden(rq *request, kind *resource.Kind, r *resource.Resource)
 }
 
 // existing lists the resources of a kind in a scope that exist for the caller.
-func (h *Handler) existing(rq *request, kind *resource.Kind, scope resource.ID) ([]*resource.Resource, error) {
+func (h *Handler) existing(rq *request, kind *resource.Kind, scope resource.ID) []*resource.Resource {
 	if kind.Type == eventgrid.TypeVerifiedPartner && !h.operates(rq, kind) {
 		return eventgrid.VerifiedPartners(h.Store)
 	}
-	return h.Store.List(kind.Type, scope), nil
+	return h.Store.List(kind.Type, scope)
 }
 
 // isOperations reports whether a request is for the list of operations.

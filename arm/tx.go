@@ -49,19 +49,28 @@ func (d *draft) List(typ string, scope resource.ID) []*resource.Resource {
 	if len(d.writes) == 0 {
 		return all
 	}
-	var out []*resource.Resource
-	for _, r := range all {
-		if _, changed := d.writes[r.ID.Key()]; !changed {
+	// All may be very many, and are in order; the writes are few. So only they are
+	// looked for and put in order.
+	around := strings.TrimSuffix(scope.Key(), "/")
+	var changed []string
+	for key := range d.writes {
+		if rest, ok := strings.CutPrefix(key, around); ok && (rest == "" || rest[0] == '/') {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	out := make([]*resource.Resource, 0, len(all)+len(changed))
+	for _, key := range changed {
+		at, found := slices.BinarySearchFunc(all, key, func(r *resource.Resource, key string) int { return cmp.Compare(r.ID.Key(), key) })
+		out = append(out, all[:at]...)
+		if all = all[at:]; found {
+			all = all[1:]
+		}
+		if r := d.writes[key]; r != nil && (typ == "" || strings.EqualFold(typ, r.Type)) {
 			out = append(out, r)
 		}
 	}
-	for _, r := range d.writes {
-		if r != nil && within(r.ID, scope) && (typ == "" || strings.EqualFold(typ, r.Type)) {
-			out = append(out, r)
-		}
-	}
-	slices.SortFunc(out, byID)
-	return out
+	return append(out, all...)
 }
 
 // byID is the order of lists.
