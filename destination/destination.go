@@ -50,7 +50,8 @@ type Verdict struct {
 	// policy of the outcome says: the longer wait that Azure gives to one status
 	// of an outcome that has several. 0 when there is nothing to add.
 	After time.Duration
-	// Asked is how long the receiver asked to wait (Retry-After), 0 if it did not.
+	// Asked is how long the receiver asked to be left alone (Retry-After), 0 if it did
+	// not. It is about the endpoint: all events of its subscription wait.
 	Asked time.Duration
 	// Err explains a failure to a person. It is nil when the outcome is
 	// Delivered, and its text holds no query, no user name and no header value

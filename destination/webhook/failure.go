@@ -64,7 +64,7 @@ func classify(err error, caller, attempt context.Context, limit time.Duration) *
 	case caller.Err() != nil:
 		return &failure{outcome: destination.Aborted, reason: "the attempt was given up", final: true}
 	case errors.Is(err, errAddress):
-		return &failure{outcome: destination.ResolutionError, reason: errAddress.Error(), final: true}
+		return &failure{outcome: destination.ResolutionError, reason: unusableName, final: true}
 	case errors.As(err, &dns):
 		return &failure{outcome: destination.ResolutionError, reason: dnsReason(dns), final: dns.IsNotFound}
 	case attempt.Err() != nil:
@@ -100,10 +100,15 @@ func tooSlow(limit time.Duration) *failure {
 	return &failure{outcome: destination.TimedOut, reason: "no answer within " + limit.String()}
 }
 
+// unusableName is the reason for a name that does not exist and for one that leads to
+// addresses that are not permitted: two texts would tell strangers which names there
+// are inside the operator's network.
+const unusableName = "the host name leads to no address that is permitted for webhooks"
+
 func dnsReason(e *net.DNSError) string {
 	switch {
 	case e.IsNotFound:
-		return "the host name does not exist"
+		return unusableName
 	case e.IsTimeout:
 		return "looking up the host name timed out"
 	default:

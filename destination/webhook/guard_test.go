@@ -1,8 +1,11 @@
 package webhook
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -90,7 +93,7 @@ func TestGuardSeesTheAddressOfEachDial(t *testing.T) {
 			t.Fatalf("%s: verdict = %+v, want ResolutionError", bad, v)
 		}
 		if text := v.Err.Error(); strings.Contains(text, bad) || strings.Contains(text, "s3cret") ||
-			!strings.Contains(text, "not permitted") {
+			!strings.Contains(text, unusableName) {
 			t.Errorf("%s: error text %q must say that it is not permitted and name no address or secret", bad, text)
 		}
 	}
@@ -99,11 +102,28 @@ func TestGuardSeesTheAddressOfEachDial(t *testing.T) {
 	}
 }
 
-func TestUnknownNameIsAResolutionError(t *testing.T) {
-	c := newTestClient(t, Options{Resolver: resolver(t, func() []netip.Addr { return nil })})
-	v := c.Target("http://hook.test/").Deliver(t.Context(), notification())
-	if v.Outcome != destination.ResolutionError || !strings.Contains(v.Err.Error(), "does not exist") {
-		t.Errorf("verdict = %+v, want ResolutionError: does not exist", v)
+// Whether a name does not exist or leads inside is not to be told apart, by a
+// delivery or by a handshake: anybody may register any name.
+func TestUnknownNamesLookLikeInnerOnes(t *testing.T) {
+	texts := map[string]bool{}
+	for _, addresses := range [][]netip.Addr{nil, {netip.MustParseAddr("10.1.2.3")}, {netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("fd00::1")}, {netip.MustParseAddr("169.254.169.254")}} {
+		c := NewClient(Options{Resolver: resolver(t, func() []netip.Addr { return addresses })})
+		t.Cleanup(c.Close)
+		v := c.Target("https://hook.test/").Deliver(t.Context(), notification())
+		if v.Outcome != destination.ResolutionError {
+			t.Errorf("%v: verdict = %+v, want ResolutionError", addresses, v)
+		}
+		texts[v.Err.Error()] = true
+		for _, shake := range []func(context.Context, Handshake) (Result, error){c.HandshakeEventGrid, c.HandshakeCloudEvents} {
+			_, err := shake(t.Context(), Handshake{URL: "https://hook.test/", CallbackURL: "https://x.example/validate"})
+			if err == nil {
+				t.Fatalf("%v: the handshake succeeded", addresses)
+			}
+			texts[err.Error()] = true
+		}
+	}
+	if len(texts) > 3 { // one of each way
+		t.Errorf("the answers differ: %q", slices.Collect(maps.Keys(texts)))
 	}
 }
 

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// maxRetryAfter bounds a receiver's wish to the longest life an event can have.
-const maxRetryAfter = 24 * time.Hour
+// maxRetryAfter bounds a receiver's wish: a mistake in one answer must not keep a
+// whole subscription waiting for longer.
+const maxRetryAfter = time.Hour
 
 // retryAfter reads a Retry-After header: whole seconds or an HTTP date. Without
 // one, or with nonsense in it, there is no wish: 0.

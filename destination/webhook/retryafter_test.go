@@ -12,9 +12,9 @@ func TestRetryAfter(t *testing.T) {
 		"0":                              0,
 		"120":                            2 * time.Minute,
 		" 120 ":                          2 * time.Minute,
-		"86400":                          24 * time.Hour,
-		"86401":                          24 * time.Hour,
-		"99999999999999999999999":        24 * time.Hour,
+		"3600":                           time.Hour,
+		"3601":                           time.Hour,
+		"99999999999999999999999":        time.Hour,
 		"-1":                             0,
 		"1.5":                            0,
 		"soon":                           0,
@@ -23,7 +23,7 @@ func TestRetryAfter(t *testing.T) {
 		"Sunday, 01-Mar-26 08:00:30 GMT": 30 * time.Second,
 		"Sun Mar  1 08:00:30 2026":       30 * time.Second,
 		"Sun, 01 Mar 2026 07:00:00 GMT":  0,
-		"Sun, 01 Mar 2099 08:00:00 GMT":  24 * time.Hour,
+		"Sun, 01 Mar 2099 08:00:00 GMT":  time.Hour,
 	} {
 		if got := retryAfter(in, now); got != want {
 			t.Errorf("retryAfter(%q) = %s, want %s", in, got, want)
