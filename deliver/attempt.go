@@ -85,7 +85,11 @@ func (l *lane) end(sub *Subscription, it item, now time.Time) {
 
 func (l *lane) delivered(w *worker, v destination.Verdict) {
 	l.mu.Lock()
-	l.circuit.succeed()
+	// A success of an attempt that began before the circuit opened is older news
+	// than what opened it.
+	if w.round == l.circuit.round || l.circuit.state(w.now) == Closed {
+		l.circuit.succeed()
+	}
 	l.limit.succeed(l.queue.len > 0)
 	l.health.delivered(v, w.now)
 	if l.batches.ceiling > 0 {
@@ -121,7 +125,12 @@ func (l *lane) failed(w *worker, started time.Time, v destination.Verdict) {
 	if v.Outcome != destination.Aborted && (policy.Retry || policy.Probation > 0) {
 		l.limit.fail(started, now)
 		round := l.circuit.round
-		if l.circuit.fail(w.round, policy.Probation, now) {
+		open := l.circuit.fail(w.round, policy.Probation, now)
+		if v.Asked > 0 { // of the endpoint, whichever event it was that it refused
+			l.circuit.extend(now.Add(v.Asked))
+			open = true
+		}
+		if open {
 			waiting = l.queue.takeAll()
 		}
 		if l.circuit.round != round {
@@ -129,6 +138,7 @@ func (l *lane) failed(w *worker, started time.Time, v destination.Verdict) {
 		}
 	}
 	until := l.circuit.until
+	w.answer.round = l.circuit.round
 	l.health.failed(v, now)
 	l.notify()
 	l.mu.Unlock()
@@ -148,7 +158,7 @@ func (l *lane) failed(w *worker, started time.Time, v destination.Verdict) {
 func (l *lane) decide(
 	w *worker, its []item, v destination.Verdict, retry bool, earliest time.Duration,
 ) (again time.Time) {
-	now, r := w.now, l.d.random()
+	now, r, closed := w.now, l.d.random(), l.isClosed()
 	var open [][16]byte
 	for i := range its {
 		d := its[i].delivery(l.uid)
@@ -158,7 +168,7 @@ func (l *lane) decide(
 		if !retry {
 			why = undeliverable(v.Outcome)
 		}
-		if !retry || d.Attempts >= w.sub.MaxAttempts {
+		if closed || !retry || d.Attempts >= w.sub.MaxAttempts {
 			if l.giveUp(w.sub, d, its[i].claim, why, now) {
 				open = append(open, d.ID)
 			}
@@ -184,6 +194,8 @@ func (l *lane) postpone(it item, until, now time.Time) {
 	d := it.delivery(l.uid)
 	d.LastOutcome, d.LastStatus = string(destination.Probation), 0
 	switch {
+	case l.isClosed():
+		l.abandon(&it)
 	case sub.expired(now):
 		l.d.drop(l, d, reasonSubscriptionExpired)
 		it.claim.Release()

@@ -74,6 +74,72 @@ func TestOneProbeWhenProbationEnds(t *testing.T) {
 	})
 }
 
+// What a receiver asks for holds for all events of the subscription, until then and
+// not beyond their time to live.
+func TestRetryAfterIsAboutTheEndpoint(t *testing.T) {
+	rec := newRecorder()
+	inBubble(t, func(*rig) []*Subscription {
+		rec.start = time.Now()
+		s := sub(t, 1, rec.around(func(_ context.Context, id string, n int) destination.Verdict {
+			if id == "e0" && n == 0 {
+				return destination.Verdict{Outcome: destination.Busy, Status: 429, Asked: 10 * time.Minute}
+			}
+			return delivered
+		}))
+		s.TTL = time.Hour
+		return []*Subscription{s}
+	}, func(r *rig) {
+		r.disk.publish(entry(0))
+		pass(time.Second)
+		r.disk.publish(entries(1, 20)...)
+		pass(9*time.Minute + 50*time.Second)
+		if n := len(rec.visits()); n != 1 {
+			t.Fatalf("%d attempts within the 10 minutes that the endpoint asked for", n-1)
+		}
+		pass(2 * time.Minute)
+		if n := len(rec.visits()); n != 22 {
+			t.Errorf("%d attempts in all, want 22", n)
+		}
+	})
+}
+
+func TestASuccessFromBeforeDoesNotCloseTheCircuit(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		slow targetFunc
+		late bool
+	}{
+		{"in time", hang(3*time.Second, delivered), false},
+		{"late", hang(30*time.Second, destination.Verdict{Outcome: destination.TimedOut}), true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inBubble(t, func(*rig) []*Subscription {
+				return []*Subscription{sub(t, 1, batchFunc(func(ctx context.Context, n *destination.Notification) destination.Verdict {
+					switch n.Items[0].Event.ID {
+					case "e0":
+						if row.late {
+							time.AfterFunc(32*time.Second, n.Late)
+						}
+						return row.slow(ctx, "", 0)
+					default:
+						if row.late { // after the other one has timed out
+							return hang(31*time.Second, destination.Verdict{Outcome: destination.ResolutionError})(ctx, "", 0)
+						}
+						return hang(time.Second, destination.Verdict{Outcome: destination.ResolutionError})(ctx, "", 0)
+					}
+				}))}
+			}, func(r *rig) {
+				r.disk.publish(entry(0))
+				r.disk.publish(entry(1))
+				pass(40 * time.Second)
+				if s, _ := r.Status(sub(t, 1, nil).UID); s.Circuit != Open {
+					t.Errorf("status: %+v, want an open circuit", s)
+				}
+			})
+		})
+	}
+}
+
 func TestProbationDoublesAfterTenFailures(t *testing.T) {
 	start := time.Unix(0, 0)
 	now := start

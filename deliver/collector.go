@@ -7,6 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	d                                   *Dispatcher
 	circuit, attempts, queued, backlogs *prometheus.Desc
+	parked                              *prometheus.Desc
 }
 
 func newCollector(d *Dispatcher) *collector {
@@ -20,12 +21,14 @@ func newCollector(d *Dispatcher) *collector {
 		attempts: desc("eventgrid_delivery_attempts_under_way", "Attempts that wait for the endpoint's answer."),
 		queued:   desc("eventgrid_delivery_queued_events", "Events in memory that wait for an attempt."),
 		backlogs: desc("eventgrid_delivery_backlogged", "1 while events wait on disk because there is no room in memory."),
+		parked: prometheus.NewDesc("intertie_parked_subscriptions",
+			"Event subscriptions that this version cannot read: their events wait.", nil, nil),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.circuit, c.attempts, c.queued, c.backlogs} {
+	for _, d := range []*prometheus.Desc{c.circuit, c.attempts, c.queued, c.backlogs, c.parked} {
 		out <- d
 	}
 }
@@ -34,6 +37,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	states := map[CircuitState]float64{Closed: 0, HalfOpen: 1, Open: 2}
 	now := c.d.now()
+	out <- prometheus.MustNewConstMetric(c.parked, prometheus.GaugeValue, float64(c.d.parkedLanes()))
 	// Two with the same labels would fail the whole scrape. They exist only while
 	// a topic is replaced by another one of its name.
 	type labels struct{ topic, name string }

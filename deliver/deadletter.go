@@ -40,6 +40,9 @@ func (d *Dispatcher) dueDeadLetters(ctx context.Context) func(eventlog.DeliveryB
 			case l.tookLate(dl.ID):
 				l.deliveredLate(p.Claim)
 				l.undead()
+			case l.parked():
+				p.Delivery.Due = now.Add(d.opts.DeadLetterDelay)
+				d.deadLetters.put(p.Delivery, p.Claim)
 			case l.sub.Load().DeadLetter == nil:
 				l.lose(p, reason(dl.Reason))
 			case !l.bury(p, now):

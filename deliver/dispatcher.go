@@ -34,6 +34,9 @@ type Dispatcher struct {
 	late                  lateSet
 	backlogReaders        atomic.Int64
 	buried                atomic.Int64 // bytes of dead letters in memory
+	adrift                atomic.Int64 // bytes of attempts under way that are insured
+	bodies                bodies
+	returning             [2]*budget   // what is read back: of lanes that answer, of others
 	batching              atomic.Int64 // lanes that share BatchMemory
 	batchBytes            atomic.Int64 // what attempts take of it
 	stopping              atomic.Bool  // no attempt may begin
@@ -90,6 +93,9 @@ func New(o Options) (*Dispatcher, error) {
 		}
 	}
 	d.memory = newBudget(o.Memory, d.sweeper.hurry)
+	for i := range d.returning {
+		d.returning[i] = newBudget(max(1, o.BacklogMemory/2), func() {})
+	}
 	d.retries = newHandover("retries", o.Logger, o.Log.Retry)
 	d.deadLetters = newHandover("dead letters", o.Logger, o.Log.DeadLetter)
 	return d, nil

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -18,6 +19,8 @@ type disk struct {
 	// forgets says that a record is handed out again as a whole after a crash, as by
 	// an engine that settles records; otherwise only what is open in it.
 	forgets bool
+	// copies says that what was read once is read anew for each subscription.
+	copies bool
 
 	mu      sync.Mutex
 	next    int
@@ -329,6 +332,9 @@ func (s *session) consumeDeliveries(
 		ds := make([]eventlog.Delivery, len(refs))
 		for i, ref := range refs {
 			ds[i] = ref.Of.(*record).deliveries[ref.Index]
+			if s.copies {
+				ds[i].Event.JSON = bytes.Clone(ds[i].Event.JSON)
+			}
 		}
 		handle(eventlog.NewDeliveryBatch(s, ds, refs))
 	})

@@ -45,14 +45,14 @@ type graves struct {
 // admits reports whether a dead letter may wait here for a store that has to be
 // asked now: not while it is left alone or takes its time, and not more than
 // two blobs. mu is held.
-func (g *graves) admits(buried int64, now time.Time) bool {
+func (g *graves) admits(size int, buried int64, now time.Time) bool {
 	switch {
 	case now.Before(g.until), !g.began.IsZero() && now.Sub(g.began) > blobPatience:
 		return false
 	case len(g.waiting) >= 2*blobItems || g.bytes >= 2*blobBytes:
 		return false
 	default:
-		return g.bytes < fewestGraves || buried < gravesBytes
+		return g.bytes+size <= fewestGraves || buried+int64(size) <= gravesBytes
 	}
 }
 
@@ -62,7 +62,7 @@ func (l *lane) bury(p eventlog.Transfer, now time.Time) bool {
 	g := &l.graves
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.admits(l.d.buried.Load(), now) {
+	if !g.admits(size, l.d.buried.Load(), now) {
 		return false
 	}
 	g.waiting = append(g.waiting, p)

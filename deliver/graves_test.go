@@ -31,9 +31,13 @@ func TestWhatMayWaitForAStore(t *testing.T) {
 		{"left alone", &graves{refusing: now.Add(-time.Hour), until: now.Add(1)}, 0, false},
 		{"asked again", &graves{refusing: now.Add(-time.Hour), until: now}, 0, true},
 	} {
-		if got := row.graves.admits(row.buried, now); got != row.want {
+		if got := row.graves.admits(1, row.buried, now); got != row.want {
 			t.Errorf("%s: admits = %v, want %v", row.name, got, row.want)
 		}
+	}
+	// Each of a thousand stores that hang would otherwise have one of any size.
+	if new(graves).admits(fewestGraves+1, gravesBytes, now) {
+		t.Error("others have everything: a large one is admitted")
 	}
 }
 

@@ -15,7 +15,8 @@ const (
 	handoverItems = 512
 	handoverBytes = 1 << 20
 	// handoverWaiting is how much may wait before those who can wait must.
-	handoverWaiting = 4096
+	handoverWaiting      = 4096
+	handoverBytesWaiting = 16 << 20
 
 	// A refused write is repeated at once, then with growing pauses.
 	firstPause = 10 * time.Millisecond
@@ -36,6 +37,7 @@ type handover struct {
 	// mu protects the fields below.
 	mu      sync.Mutex
 	waiting []eventlog.Transfer
+	bytes   int // that waits
 	closed  bool
 	// drained is closed and replaced whenever something was written.
 	drained chan struct{}
@@ -54,6 +56,7 @@ func newHandover(
 func (h *handover) put(d eventlog.Delivery, c *eventlog.Claim) {
 	h.mu.Lock()
 	h.waiting = append(h.waiting, eventlog.Transfer{Delivery: d, Claim: c})
+	h.bytes += len(d.Event.JSON)
 	h.mu.Unlock()
 	h.signal()
 }
@@ -63,7 +66,7 @@ func (h *handover) room(ctx context.Context) error {
 	for {
 		h.mu.Lock()
 		drained := h.drained
-		enough := len(h.waiting) < handoverWaiting
+		enough := len(h.waiting) < handoverWaiting && h.bytes < handoverBytesWaiting
 		h.mu.Unlock()
 		if enough {
 			return nil
@@ -140,12 +143,14 @@ func (h *handover) take(limit int) (batch []eventlog.Transfer, closed bool) {
 	defer h.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(h.waiting) && n < limit {
-		bytes += len(h.waiting[n].Delivery.Event.JSON)
-		if n > 0 && bytes > handoverBytes {
+		size := len(h.waiting[n].Delivery.Event.JSON)
+		if n > 0 && bytes+size > handoverBytes {
 			break
 		}
+		bytes += size
 		n++
 	}
+	h.bytes -= bytes
 	batch, h.waiting = h.waiting[:n:n], h.waiting[n:]
 	if len(h.waiting) == 0 {
 		h.waiting = nil
@@ -157,6 +162,9 @@ func (h *handover) again(batch []eventlog.Transfer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.waiting = append(h.waiting, batch...)
+	for i := range batch {
+		h.bytes += len(batch[i].Delivery.Event.JSON)
+	}
 	clear(batch)
 }
 

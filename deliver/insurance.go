@@ -27,6 +27,9 @@ func (l *lane) insure(w *worker) {
 	}
 	policies := make([]insurance, w.loose)
 	copies := make([]eventlog.Delivery, w.loose)
+	if w.adrift == 0 {
+		l.adrift++
+	}
 	for i := range w.items {
 		it := &w.items[i]
 		if it.from == fromBacklog {
@@ -39,8 +42,19 @@ func (l *lane) insure(w *worker) {
 		l.overflow(returningItem(d, it.claim, it.from, w.since))
 		in.claim = eventlog.NewClaim(1, func() { l.settle(in) })
 		it.claim, it.from = in.claim, fromBacklog
+		w.adrift += it.size
+		l.d.adrift.Add(int64(it.size))
 	}
 	w.loose = 0
+}
+
+// ashore takes note of the end of an attempt that was insured. mu is held.
+func (l *lane) ashore(w *worker) {
+	if w.adrift != 0 {
+		l.adrift--
+		l.d.adrift.Add(-int64(w.adrift))
+		w.adrift = 0
+	}
 }
 
 // settle ends the insurance of an item: it was delivered, or is owned by a

@@ -35,6 +35,7 @@ func (d *Dispatcher) dueRetries(ctx context.Context) func(eventlog.DeliveryBatch
 			return
 		}
 		b.Finally(func() { d.memory.release(bytes) })
+		d.bodies.share(b.Deliveries)
 		now := d.now()
 		for i := range b.Deliveries {
 			dl := &b.Deliveries[i]

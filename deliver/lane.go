@@ -41,6 +41,7 @@ type lane struct {
 	// yet, probes those that began in the circuit's current round.
 	workers, hired, probes int
 	flights                []*worker
+	adrift                 int  // of the flights are insured
 	watched                bool // by the sweeper
 	gathering              bool // somebody is going to call endGathering
 	backlog                backlog
@@ -63,11 +64,14 @@ func newLane(d *Dispatcher, sub *Subscription, m *laneMetrics) *lane {
 func (l *lane) configure(sub *Subscription) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sub.Store(sub)
+	before := l.sub.Swap(sub)
 	if sub.Batch != l.batches.Batch {
 		l.batches.Batch, l.batches.ceiling = sub.Batch, 0
 	}
 	l.takePart()
+	if before != nil && before.Parked && !sub.Parked && l.backlog.exists {
+		l.startReading()
+	}
 }
 
 // offer takes over an item that was just read from the log, and never waits:
@@ -86,6 +90,9 @@ func (l *lane) offer(it *item, now time.Time) (gathered bool) {
 		l.mu.Unlock()
 		l.d.drop(l, it.delivery(l.uid), reasonSubscriptionDeleted)
 		it.claim.Release()
+	case l.parked():
+		l.overflow(l.park(it))
+		l.mu.Unlock()
 	case it.from == fromEvents && l.backlog.exists, l.circuit.state(now) != Open && !l.hasRoom(it.size):
 		l.overflow(*it)
 		l.mu.Unlock()
@@ -140,6 +147,9 @@ func (l *lane) hire(now time.Time, more int) {
 
 // mayStart reports whether one more attempt may begin. mu is held.
 func (l *lane) mayStart(now time.Time) bool {
+	if l.parked() || l.crowded() {
+		return false
+	}
 	switch l.circuit.state(now) {
 	case Closed:
 		return l.workers < l.limit.limit
@@ -148,6 +158,12 @@ func (l *lane) mayStart(now time.Time) bool {
 	default:
 		return false
 	}
+}
+
+// crowded reports whether one attempt at a time has to do: when those that hang
+// fill the memory, for a lane that has one of them or does not answer. mu is held.
+func (l *lane) crowded() bool {
+	return l.workers > 0 && l.d.adrift.Load() >= l.d.opts.Memory && !l.answers()
 }
 
 // putBack returns items that were taken from the queue but not attempted to its

@@ -105,6 +105,8 @@ type answer struct {
 	lane  *lane
 	state atomic.Int32
 	ids   [][16]byte
+	// round is that of the circuit when the attempt was given up.
+	round int
 }
 
 // The states of an answer.
@@ -118,7 +120,7 @@ const (
 // given up, the one who gives it up looks at the state.
 func (a *answer) came() {
 	if a.state.CompareAndSwap(overdue, answered) {
-		a.lane.answeredLate(a.ids)
+		a.lane.answeredLate(a.ids, a.round)
 		return
 	}
 	a.state.CompareAndSwap(awaited, answered)
@@ -128,7 +130,7 @@ func (a *answer) came() {
 func (a *answer) expect(ids [][16]byte) {
 	a.ids = ids
 	if !a.state.CompareAndSwap(awaited, overdue) {
-		a.lane.answeredLate(ids)
+		a.lane.answeredLate(ids, a.round)
 	}
 }
 
@@ -138,12 +140,14 @@ func (a *answer) unused() bool { return a.state.Load() == awaited }
 
 // answeredLate remembers what the endpoint took. The circuit learns of it now,
 // not when the events fall due: it is now that the endpoint showed that it
-// works.
-func (l *lane) answeredLate(ids [][16]byte) {
+// works, unless another failure has opened the circuit since.
+func (l *lane) answeredLate(ids [][16]byte, round int) {
 	l.d.late.add(l, ids)
 	now := l.d.now()
 	l.mu.Lock()
-	l.circuit.succeed()
+	if round == l.circuit.round {
+		l.circuit.succeed()
+	}
 	l.health.success = now
 	l.hire(now, 0)
 	l.notify()

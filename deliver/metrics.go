@@ -188,9 +188,11 @@ func (m *laneMetrics) dropped(why reason) { m.count(m.all.dropped, 1, string(why
 func (m *laneMetrics) count(vec *prometheus.CounterVec, n int, labels ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.gone {
-		vec.WithLabelValues(append([]string{m.topic, m.name}, labels...)...).Add(float64(n))
+	topic, name := m.topic, m.name
+	if m.gone {
+		topic, name = "", ""
 	}
+	vec.WithLabelValues(append([]string{topic, name}, labels...)...).Add(float64(n))
 }
 
 // forget removes the subscription's series.
@@ -198,6 +200,7 @@ func (m *laneMetrics) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.gone = true
+	m.hot.Store(nil) // what still comes is counted where there is no subscription
 	labels := prometheus.Labels{labelTopic: m.topic, labelSubscription: m.name}
 	for _, vec := range []*prometheus.CounterVec{
 		m.all.matched, m.all.delivered, m.all.failed, m.all.deadLettered, m.all.dropped,

@@ -13,13 +13,14 @@ import (
 // there are.
 const smallestWindow = 64 << 10
 
-// startReading starts the reader unless it runs. mu is held, the lane is not
-// closed.
+// startReading starts the reader unless it runs or the lane is parked. mu is held,
+// the lane is not closed.
 func (l *lane) startReading() {
-	if l.backlog.reading {
+	l.backlog.exists = true
+	if l.backlog.reading || l.parked() {
 		return
 	}
-	l.backlog.exists, l.backlog.reading = true, true
+	l.backlog.reading = true
 	l.start(l.readBacklog)
 }
 
@@ -67,6 +68,9 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 				if l.underWay(it) {
 					break // in the queue it would hold what it was written to let go
 				}
+				if it.unfiltered() {
+					break // until it is read back
+				}
 				if h, ok := l.claimed(it); ok {
 					settled = append(settled, h)
 				} else {
@@ -99,10 +103,21 @@ func (l *lane) caughtUp(ctx context.Context, begun uint64) bool {
 // has no room, which holds up nobody else.
 func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
 	return func(batch eventlog.DeliveryBatch) {
+		l.d.bodies.share(batch.Deliveries)
+		room := l.returning()
+		if size := batchBytes(batch.Deliveries); room.acquire(ctx, size) == nil {
+			batch.Finally(func() { room.release(size) })
+		} else if !l.isClosed() {
+			return // stopping; the batch stays in the backlog
+		}
 		now := l.d.now()
 		for i := range batch.Deliveries {
+			if l.unwanted(&batch.Deliveries[i]) {
+				batch.Claims[i].Release()
+				continue
+			}
 			it := returningItem(&batch.Deliveries[i], &batch.Claims[i], fromBacklog, now)
-			if l.readmit(ctx, it) {
+			if l.readmit(ctx, it, room) {
 				continue
 			}
 			if !l.isClosed() {
@@ -117,9 +132,10 @@ func (l *lane) takeBack(ctx context.Context) func(eventlog.DeliveryBatch) {
 
 // readmit waits until the lane takes it, and reports false when ctx ended
 // before. Behind an open circuit it waits here, in the backlog, rather than
-// being written once more; but not beyond its time to live. For the same reason
-// no more comes in than the one attempt carries that is made after probation.
-func (l *lane) readmit(ctx context.Context, it item) bool {
+// being written once more; but not beyond its time to live, and not when others
+// wait for the memory. For the same reason no more comes in than the one attempt
+// carries that is made after probation.
+func (l *lane) readmit(ctx context.Context, it item, room *budget) bool {
 	for {
 		now := l.d.now()
 		sub := l.sub.Load()
@@ -143,8 +159,17 @@ func (l *lane) readmit(ctx context.Context, it item) bool {
 			}
 			l.end(sub, it, now)
 			return true
+		case l.circuit.state(now) == Open && room.pressed():
+			until := l.circuit.until
+			l.backlog.readBack()
+			l.mu.Unlock()
+			if l.d.retries.room(ctx) != nil {
+				return false
+			}
+			l.postpone(it, until, now)
+			return true
 		case l.circuit.state(now) == Open:
-			wait = min(l.circuit.until.Sub(now), sub.lifetime(it.entry.Published).Sub(now))
+			wait = min(l.circuit.until.Sub(now), sub.lifetime(it.entry.Published).Sub(now), l.d.opts.HoldLimit)
 		case l.circuit.state(now) == HalfOpen && l.probed():
 		case l.inWindow(it.size):
 			l.backlog.readBack()
@@ -178,6 +203,17 @@ func (l *lane) inWindow(size int) bool {
 	window := int(l.d.opts.BacklogMemory / max(1, l.d.backlogReaders.Load()))
 	window = min(max(window, smallestWindow), bytes/2)
 	return l.queue.len == 0 || l.queue.len < items/2 && l.queue.bytes+size <= window
+}
+
+// returning is the memory for what the lane reads back. Endpoints that hang have
+// one of their own: those that answer do not wait for it.
+func (l *lane) returning() *budget {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answers() {
+		return l.d.returning[0]
+	}
+	return l.d.returning[1]
 }
 
 // begin starts attempts with what is queued.

@@ -165,3 +165,44 @@ func TestABacklogThatIsDroppedInPieces(t *testing.T) {
 		}
 	}, func(o *Options) { o.QueueItems = 30 })
 }
+
+// What an attempt under way leaves of a deleted subscription is dropped when it
+// ends, not when its retry would be due.
+func TestADeletedSubscriptionIsNotRetried(t *testing.T) {
+	inBubble(t, func(*rig) []*Subscription {
+		return []*Subscription{sub(t, 1, hang(2*time.Second, busy))}
+	}, func(r *rig) {
+		r.disk.publish(entries(0, 10)...)
+		pass(time.Second)
+		r.SetTopic(topicUID, topicID, nil)
+		pass(2 * time.Second)
+		if n := len(r.dropped(reasonSubscriptionDeleted)); n != 10 || r.disk.left() != 0 {
+			t.Errorf("%d of 10 events were dropped, %d records are left", n, r.disk.left())
+		}
+	})
+}
+
+// What becomes of an event after its subscription was deleted is counted, if not
+// under a name that nothing has any more.
+func TestEndsAfterADeletionAreCounted(t *testing.T) {
+	store := new(blobs)
+	store.refuse = func() error { time.Sleep(3 * time.Second); return nil }
+	inBubble(t, func(*rig) []*Subscription {
+		dead := sub(t, 1, targetFunc(always(destination.Verdict{Outcome: destination.BadRequest, Status: 400})))
+		dead.DeadLetter = &DeadLetter{Store: store, Container: "c"}
+		return []*Subscription{dead, sub(t, 2, hang(10*time.Second, delivered))}
+	}, func(r *rig) {
+		r.disk.publish(entries(0, 5)...)
+		pass(3 * time.Second) // the store has the blob in hand
+		r.RemoveTopic(topicUID)
+		pass(time.Minute)
+		for name, want := range map[string]float64{"eventgrid_dead_lettered_total": 5, "eventgrid_delivery_success_total": 5, "eventgrid_dropped_total": 0} {
+			if got := r.value(t, name, ""); got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
+		if r.disk.left() != 0 {
+			t.Errorf("%d records are left", r.disk.left())
+		}
+	}, func(o *Options) { o.DeadLetterDelay = time.Second })
+}

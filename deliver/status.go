@@ -60,6 +60,12 @@ func (h *health) delivered(v destination.Verdict, now time.Time) {
 
 func (h *health) failed(v destination.Verdict, now time.Time) { h.last, h.failure = v, now }
 
+// answers reports whether the endpoint took what it was sent last, as far as that
+// is known. mu is held.
+func (l *lane) answers() bool {
+	return l.adrift == 0 && !l.health.success.IsZero() && !l.health.success.Before(l.health.failure)
+}
+
 // Status returns how a subscription is doing, false if it is not known.
 func (d *Dispatcher) Status(sub resource.UID) (Status, bool) {
 	l := d.lane(sub)
@@ -93,6 +99,9 @@ func (l *lane) status(now time.Time) Status {
 	case HalfOpen:
 		s.Concurrency = 1
 	case Closed:
+	}
+	if l.parked() {
+		s.Concurrency, s.Error = 0, parkedMessage
 	}
 	for _, w := range l.flights {
 		if !w.idle {

@@ -26,11 +26,16 @@ type Subscription struct {
 	ID, Name string
 	// Topic is the UID of the topic it subscribes to.
 	Topic resource.UID
-	// Filter selects events. Never nil.
+	// Parked means that nobody can say at present where the events go: only the
+	// fields above are set. Nothing is attempted, and what comes waits in the backlog
+	// until a version is set that is not parked; what that one's filter does not want
+	// is then left out. A subscription that is there already goes on as it is.
+	Parked bool
+	// Filter selects events. Never nil, unless it is parked.
 	Filter *filter.Filter
 	// Kind decides which column of the retry table applies.
 	Kind destination.Kind
-	// Target makes the attempts. Never nil.
+	// Target makes the attempts. Never nil, unless it is parked.
 	Target destination.Target
 	// Batch lets several events share an attempt; the zero value does not.
 	Batch Batch

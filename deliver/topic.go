@@ -58,6 +58,9 @@ func (d *Dispatcher) SetTopic(uid resource.UID, id string, subs []*Subscription)
 	for _, s := range subs {
 		s = s.withDefaults()
 		l := before[s.UID]
+		if l != nil && s.Parked {
+			s = l.sub.Load() // the last that could be read
+		}
 		if l == nil {
 			l = newLane(d, s, d.metrics.lane(id, s.Name))
 		} else {

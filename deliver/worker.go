@@ -22,6 +22,8 @@ type worker struct {
 	hired bool // and has not looked at the queue yet
 	round int  // of the circuit, when the attempt began
 	extra int  // what the attempt takes of the memory for batches
+	// adrift is what of it the log has let go: it is in memory for the endpoint alone.
+	adrift int
 
 	*load
 	// now is the clock, read once per attempt; sub is what the attempt obeys.
@@ -195,6 +197,7 @@ func (l *lane) land(w *worker) []item {
 		l.probes--
 	}
 	l.give(w)
+	l.ashore(w)
 	return w.items
 }
 
