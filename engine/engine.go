@@ -23,6 +23,9 @@ type Engine interface {
 	// Room returns why nothing from outside is taken at present (it wraps
 	// [ErrNoSpace]), or nil.
 	Room() error
+	// Reachable returns why the storage cannot be asked for anything at present, or
+	// nil. It costs nothing, and what it says may pass by itself.
+	Reachable() error
 	// Counts returns how much is kept. It costs nothing.
 	Counts() Counts
 	// Failed is closed when the engine has found that it cannot keep its promises

@@ -23,6 +23,9 @@ const (
 func (e *Engine) connect(ctx context.Context) (err error) {
 	at := redact(e.opts.URL)
 	if e.conn, err = nats.Connect(e.opts.URL, e.connectOptions()...); err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // the rest of it is the URL, with its password
+		}
 		return fmt.Errorf("cannot reach NATS at %s: %w", at, err)
 	}
 	defer func() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,37 @@ func TestSyncIsSeenWhereItCanBe(t *testing.T) {
 				t.Errorf("said %s", line)
 			}
 		})
+	}
+}
+
+func TestUnreachableWhileTheServersAreAway(t *testing.T) {
+	s := startServer(t)
+	e := open(t, options(s))
+	if err := e.Reachable(); err != nil {
+		t.Fatal(err)
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	deadline := time.Now().Add(10 * time.Second)
+	for e.Reachable() == nil {
+		if time.Now().After(deadline) {
+			t.Fatal("the servers are away, and it can be reached")
+		}
+		runtime.Gosched()
+	}
+	select {
+	case <-e.Failed():
+		t.Errorf("it has failed for good: %v", e.Err())
+	default:
+	}
+}
+
+func TestAPasswordIsInNoError(t *testing.T) {
+	for _, url := range []string{"nats://me:s3cret@127.0.0.1:x", "nats://me:s3cret@127.0.0.1:1", "nats://me:s3cret %@host"} {
+		_, err := cluster.Open(t.Context(), cluster.Options{URL: url})
+		if err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

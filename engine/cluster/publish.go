@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -138,6 +139,17 @@ type refused struct {
 func (e *Engine) Room() error {
 	if r := e.refused.Load(); r != nil && time.Since(r.at) < refusalLasts {
 		return r.err
+	}
+	return nil
+}
+
+// Reachable implements [engine.Engine].
+func (e *Engine) Reachable() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	if status := e.conn.Status(); status != nats.CONNECTED {
+		return fmt.Errorf("the connection to NATS is %s", strings.ToLower(status.String()))
 	}
 	return nil
 }

@@ -21,6 +21,9 @@ const (
 	// What one ReadSpilled may have out; one message is always allowed.
 	spillMessagesOut = 256
 	spillBytesOut    = 8 << 20
+	// spillReadAhead is how many messages are in memory beside those handed out: one
+	// whose subscription's endpoint hangs keeps them there.
+	spillReadAhead = 2
 	// spillIdle is how long the server keeps the consumer of a subscription that
 	// nobody reads.
 	spillIdle = 5 * time.Minute
@@ -159,7 +162,7 @@ func (e *Engine) ReadSpilled(ctx context.Context, sub resource.UID, handle func(
 			writes := e.spills.writesOf(s)
 			messages, _, bytes := s.out()
 			if room := spillMessagesOut - messages; room > 0 && (messages == 0 || bytes < spillBytesOut) {
-				got, err := s.now(min(room, readAhead))
+				got, err := s.now(min(room, spillReadAhead))
 				if err != nil || len(got) > 0 {
 					return got, err
 				}

@@ -145,6 +145,8 @@ func (e *opened) Close() error {
 func (e *opened) Failed() <-chan struct{} { return nil }
 func (e *opened) Err() error              { return nil }
 
+func (e *opened) Reachable() error { return e.Err() }
+
 func (e *opened) Room() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -206,6 +206,9 @@ func (e *Engine) Err() error {
 // Room implements [engine.Engine].
 func (e *Engine) Room() error { return e.space.room() }
 
+// Reachable implements [engine.Engine].
+func (e *Engine) Reachable() error { return e.Err() }
+
 // Counts implements [engine.Engine].
 func (e *Engine) Counts() engine.Counts { return e.counts.get() }
 

@@ -17,6 +17,9 @@ const (
 	// spillBytesInHand and spillItemsInHand bound what may be out of one subscription.
 	spillBytesInHand = 8 << 20
 	spillItemsInHand = 16384
+	// spillBytesAtOnce is what is read in one go, or one delivery: a subscription
+	// whose endpoint hangs keeps that in memory, and there may be thousands of them.
+	spillBytesAtOnce = 64 << 10
 )
 
 // spills are the subscriptions that have spilled something.
@@ -118,7 +121,7 @@ func (e *Engine) ReadSpilled(ctx context.Context, sub resource.UID, handle func(
 		}
 		var ps []engine.Pending
 		err := e.use(func() (err error) {
-			ps, err = e.takeSpilled(sub, spillItemsInHand, spillBytesInHand)
+			ps, err = e.takeSpilled(sub, spillItemsInHand, spillBytesInHand, spillBytesAtOnce)
 			return err
 		})
 		if err != nil {
@@ -143,8 +146,8 @@ func (e *Engine) ReadSpilled(ctx context.Context, sub resource.UID, handle func(
 }
 
 // takeSpilled takes the next deliveries of a subscription, as many as fit into what
-// may be out. None means that there are no more, or that too much is out.
-func (e *Engine) takeSpilled(sub resource.UID, maxItems, maxBytes int) ([]engine.Pending, error) {
+// may be out and atOnce. None means that there are no more, or that too much is out.
+func (e *Engine) takeSpilled(sub resource.UID, maxItems, maxBytes, atOnce int) ([]engine.Pending, error) {
 	e.spills.mu.Lock()
 	p := e.spills.of[sub]
 	e.spills.mu.Unlock()
@@ -164,7 +167,7 @@ func (e *Engine) takeSpilled(sub resource.UID, maxItems, maxBytes int) ([]engine
 	if err != nil {
 		return nil, fmt.Errorf("read what is spilled: %w", err)
 	}
-	ps, read, size, err := e.readSpilled(it, min(bytes, dueBytes), min(items, dueItems))
+	ps, read, size, err := e.readSpilled(it, min(bytes, atOnce), min(items, dueItems))
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +226,7 @@ func (e *Engine) DropSpilled(ctx context.Context, sub resource.UID, each func(en
 
 // dropSpilled deletes the next deliveries of a subscription, and returns them.
 func (e *Engine) dropSpilled(sub resource.UID) ([]engine.Pending, error) {
-	ps, err := e.takeSpilled(sub, math.MaxInt, math.MaxInt)
+	ps, err := e.takeSpilled(sub, math.MaxInt, math.MaxInt, dueBytes)
 	if err != nil || len(ps) == 0 {
 		return nil, err
 	}
