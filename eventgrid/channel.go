@@ -107,7 +107,7 @@ func (r *Rules) prepareChannel(w *resource.Write, res *resource.Resource, next, 
 	if next.Type == "" {
 		next.Type = ChannelToPartnerTopic
 	}
-	namespace, ns, partner, err := partnerOf(w.Tx, w.ID)
+	namespace, ns, partner, err := publisherOf(w.Tx, w.ID)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func TestChannelCreationRules(t *testing.T) {
 		code   resource.Code
 		texts  []string
 	}{
-		"1 no configuration": {func(w *world) { w.must(w.delete(configurationID)) }, channelBody(""), resource.PartnerNotAuthorized, []string{"no partner configuration"}},
+		"1 no configuration": {func(w *world) { w.must(w.delete(configurationID)) }, channelBody(""), resource.PartnerNotAuthorized, []string{"no authorization"}},
 		"1 not authorized": {func(w *world) {
 			w.must(w.post(configurationID, "unauthorizepartner", `{"partnerRegistrationImmutableId":"`+w.partner().ImmutableID+`"}`))
 		}, channelBody(""), resource.PartnerNotAuthorized, []string{"no authorization"}},
@@ -42,8 +42,8 @@ func TestChannelCreationRules(t *testing.T) {
 		"8 expiry past":          {none, channelBody(`,"expirationTimeIfNotActivatedUtc":"2026-03-01T08:59:59Z"`), resource.InvalidRequest, []string{"7 days"}},
 		"8 expiry now":           {none, channelBody(`,"expirationTimeIfNotActivatedUtc":"2026-03-01T09:00:00Z"`), resource.InvalidRequest, []string{"7 days"}},
 		"8 expiry far":           {none, channelBody(`,"expirationTimeIfNotActivatedUtc":"2026-03-08T09:02:00Z"`), resource.InvalidRequest, []string{"7 days"}},
-		"9 no such subscription": {none, replace(customerSub, strangerSub), resource.SubscriptionNotFound, []string{strangerSub}},
-		"9 no such group":        {none, replace("rg-c", "rg-none"), resource.ResourceGroupNotFound, []string{"'rg-none'"}},
+		"9 no such subscription": {none, replace(customerSub, strangerSub), resource.PartnerNotAuthorized, []string{strangerSub, "no authorization"}},
+		"9 no such group":        {none, replace("rg-c", "rg-none"), resource.PartnerNotAuthorized, []string{"'rg-none'", "no authorization"}},
 		"subscription no GUID":   {none, replace(customerSub, "mine"), resource.InvalidRequest, []string{"'mine'", "GUID"}},
 		"no group":               {none, replace("rg-c", ""), resource.InvalidRequest, []string{"resourceGroupName"}},
 		"group with a path":      {none, replace("rg-c", "rg-c/providers/x/y/z"), resource.InvalidRequest, []string{"resourceGroupName"}},

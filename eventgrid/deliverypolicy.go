@@ -1,8 +1,11 @@
 package eventgrid
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/intertie/intertie/resource"
 )
@@ -84,7 +87,13 @@ func checkRetryPolicy(next *EventSubscription) error {
 	return nil
 }
 
-func checkDeadLetter(d *DeadLetterDestination) error {
+const typeStorageAccount = "Microsoft.Storage/storageAccounts"
+
+// checkDeadLetter admits a container of a storage account that the caller may
+// write to: dead letters are somebody's data, and they fill somebody's disk. That is
+// asked when the account or the container is named, so that others can change the
+// rest.
+func checkDeadLetter(w *resource.Write, d, old *DeadLetterDestination) error {
 	if d == nil {
 		return nil
 	}
@@ -93,11 +102,37 @@ func checkDeadLetter(d *DeadLetterDestination) error {
 	}
 	d.EndpointType = "StorageBlob"
 	id, err := resource.ParseID(d.Properties.ResourceID)
-	if err != nil || !equalFold(id.Type(), "Microsoft.Storage/storageAccounts") || !accountPattern.MatchString(id.Name()) {
+	if err != nil || !equalFold(id.Type(), typeStorageAccount) || !resource.InGroup.Holds(id.Scope()) || !accountPattern.MatchString(id.Name()) {
 		return resource.Invalid("Invalid event subscription request: deadLetterDestination.properties.resourceId '%s' is not the id of a storage account.", d.Properties.ResourceID)
 	}
 	if c := d.Properties.Container; len(c) < 3 || len(c) > 63 || !containerPattern.MatchString(c) {
 		return resource.Invalid("Invalid event subscription request: blobContainerName '%s' must have 3 to 63 lower-case letters, digits and single hyphens.", d.Properties.Container)
 	}
-	return nil
+	if old != nil && old.Properties != nil && old.Properties.Container == d.Properties.Container {
+		if was, err := resource.ParseID(old.Properties.ResourceID); err == nil && was.Equal(id) {
+			return nil
+		}
+	}
+	return w.Require(typeStorageAccount+"/write", id)
+}
+
+// DeadLetterAccounts returns the ids of the storage accounts that event
+// subscriptions name for their dead letters, each in one spelling and once.
+func DeadLetterAccounts(tx resource.Reader) []resource.ID {
+	mark, seen := []byte(`"deadLetterDestination"`), make(map[string]resource.ID)
+	for _, typ := range SubscriptionTypes() {
+		for _, r := range tx.List(typ, resource.ID{}) {
+			if !bytes.Contains(r.Properties, mark) {
+				continue
+			}
+			p, err := resource.Properties[EventSubscription](r)
+			if err != nil || p.DeadLetter == nil || p.DeadLetter.Properties == nil {
+				continue
+			}
+			if id, err := resource.ParseID(p.DeadLetter.Properties.ResourceID); err == nil {
+				seen[id.Key()] = id
+			}
+		}
+	}
+	return slices.Collect(maps.Values(seen))
 }

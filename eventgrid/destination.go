@@ -154,7 +154,7 @@ const (
 
 // DestinationOf returns where the events of a stored event subscription go. It
 // looks at what the destination refers to as it is now, so it is to be asked again
-// when that changes: for each of [SubscriptionsTo] after a change of a partner
+// when that changes: for those of [PartnerDestinationOf] after a change of a partner
 // destination, which also changes whenever its channel does.
 //
 // It fails only for a resource that cannot be read.

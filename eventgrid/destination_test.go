@@ -62,10 +62,10 @@ func TestDestinationFollowsItsChannel(t *testing.T) {
 	if d := w.delivery(destinationES); d.State != Open || d.URL != "https://new.example/in?code=2" || d.TenantID != "" {
 		t.Errorf("got %+v", d)
 	}
-	if diff := cmp.Diff([]resource.ID{destinationES}, SubscriptionsTo(w.all, partnerDestinationID), cmp.Comparer(resource.ID.Equal)); diff != "" {
+	if diff := cmp.Diff([]resource.ID{destinationES}, subscriptionsTo(w.all, partnerDestinationID), cmp.Comparer(resource.ID.Equal)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := SubscriptionsTo(w.all, customerGroup.Provider(TypePartnerDestination, "other")); got != nil {
+	if got := subscriptionsTo(w.all, customerGroup.Provider(TypePartnerDestination, "other")); got != nil {
 		t.Errorf("got %v", got)
 	}
 	// The subscription stays when the destination goes, and keeps its events.
@@ -144,7 +144,7 @@ func TestPartnerDestinationsTakeCloudEvents(t *testing.T) {
 			t.Errorf("%s: %s", typ, got)
 		}
 	}
-	if got := SubscriptionsTo(w.all, partnerDestinationID); len(got) != len(topics) {
+	if got := subscriptionsTo(w.all, partnerDestinationID); len(got) != len(topics) {
 		t.Errorf("%d of %d subscriptions: %v", len(got), len(topics), got)
 	}
 	// The schema of a subscription is fixed, so its destination cannot become one
@@ -161,7 +161,7 @@ func TestWhoMayUseAPartnerDestination(t *testing.T) {
 	for _, c := range []struct {
 		action string
 		scope  resource.ID
-	}{{TypePartnerDestination + "/read", partnerDestinationID}, {TypeEventSubscription + "/write", topicID}} {
+	}{{TypePartnerDestination + "/write", partnerDestinationID}, {TypeEventSubscription + "/write", topicID}} {
 		asked := false
 		w.authorize = func(action string, scope resource.ID) error {
 			if action == c.action && scope.Equal(c.scope) {

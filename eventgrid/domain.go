@@ -7,8 +7,8 @@ import (
 // Domain is a publish endpoint for very many topics: each event names its own.
 type Domain struct {
 	Topic
-	AutoCreate *bool `json:"autoCreateTopicWithFirstSubscription" arm:"patch"`
-	AutoDelete *bool `json:"autoDeleteTopicWithLastSubscription" arm:"patch"`
+	AutoCreate *bool `json:"autoCreateTopicWithFirstSubscription" arm:"patch" known:"2021-06-01-preview.."`
+	AutoDelete *bool `json:"autoDeleteTopicWithLastSubscription" arm:"patch" known:"2021-06-01-preview.."`
 }
 
 func (d *Domain) autoCreates() bool { return d.AutoCreate == nil || *d.AutoCreate }

@@ -83,7 +83,7 @@ func (r *Rules) prepareEventChannel(w *resource.Write, res *resource.Resource, n
 	if _, err := next.Filter.Compile(); err != nil {
 		return filterError("Invalid EventChannel request", err)
 	}
-	namespace, ns, partner, err := partnerOf(w.Tx, w.ID)
+	namespace, ns, partner, err := publisherOf(w.Tx, w.ID)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func TestEventChannelRefusals(t *testing.T) {
 		"filter":                  {eventChannelID, replace(`{"properties":{`, `{"properties":{"filter":{"advancedFilters":[{"operatorType":"Resembles","key":"data.n"}]},`), resource.InvalidRequest, []string{"Invalid EventChannel request", "Resembles"}},
 		"expiry":                  {eventChannelID, replace(`{"properties":{`, `{"properties":{"expirationTimeIfNotActivatedUtc":"2027-01-01T00:00:00Z",`), resource.InvalidRequest, []string{"7 days"}},
 		"taken":                   {eventChannelID, replace("pt-old", "pt1"), resource.Conflict, []string{"'pt1'"}},
-		"no such group":           {eventChannelID, replace("rg-c", "rg-none"), resource.ResourceGroupNotFound, []string{"rg-none"}},
+		"no such group":           {eventChannelID, replace("rg-c", "rg-none"), resource.PartnerNotAuthorized, []string{"rg-none"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t).withChannel()

@@ -19,9 +19,9 @@ type EventSubscription struct {
 	Schema            DeliverySchema         `json:"eventDeliverySchema" arm:"create"`
 	Destination       *Destination           `json:"destination" arm:"patch"`
 	Filter            *Filter                `json:"filter" arm:"patch"`
-	RetryPolicy       *RetryPolicy           `json:"retryPolicy" arm:"patch"`
-	DeadLetter        *DeadLetterDestination `json:"deadLetterDestination,omitempty" arm:"patch"`
-	Expires           *resource.Time         `json:"expirationTimeUtc,omitempty" arm:"patch"`
+	RetryPolicy       *RetryPolicy           `json:"retryPolicy" arm:"patch" known:"2018-05-01-preview.."`
+	DeadLetter        *DeadLetterDestination `json:"deadLetterDestination,omitempty" arm:"patch" known:"2018-05-01-preview.."`
+	Expires           *resource.Time         `json:"expirationTimeUtc,omitempty" arm:"patch" known:"2019-06-01.."`
 
 	// Delivery with a managed identity is known only to be refused by name.
 	Identity           json.RawMessage `json:"deliveryWithResourceIdentity,omitempty" arm:"patch"`
@@ -95,7 +95,11 @@ func (r *Rules) prepareEventSubscription(f *family, w *resource.Write, res *reso
 	if err := checkRetryPolicy(next); err != nil {
 		return err
 	}
-	if err := checkDeadLetter(next.DeadLetter); err != nil {
+	var before *DeadLetterDestination
+	if old != nil {
+		before = old.DeadLetter
+	}
+	if err := checkDeadLetter(w, next.DeadLetter, before); err != nil {
 		return err
 	}
 	if err := checkExpiration(w, next); err != nil {

@@ -50,6 +50,25 @@ func partnerOf(tx resource.Tx, channel resource.ID) (*resource.Resource, *Partne
 	return namespace, ns, partner, err
 }
 
+// publisherOf is partnerOf for a channel that is being written: the registration
+// must still be open to the subscription, or else a partner could not part with
+// somebody who once published in its name.
+func publisherOf(tx resource.Tx, channel resource.ID) (*resource.Resource, *PartnerNamespace, *PartnerRegistration, error) {
+	namespace, ns, partner, err := partnerOf(tx, channel)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	registration, err := resource.ParseID(ns.Registration)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !partner.openTo(registration, channel.Subscription) {
+		return nil, nil, nil, resource.Errorf(resource.AuthorizationFailed,
+			"The partner registration '%s' is not open to subscription '%s' any more; its owner opens it with authorizedAzureSubscriptionIds.", registration.Name(), channel.Subscription)
+	}
+	return namespace, ns, partner, nil
+}
+
 // requireRouting refuses a child that the routing mode of its namespace could
 // never reach.
 func requireRouting(ns *PartnerNamespace, namespace *resource.Resource, want RoutingMode, children string) error {
@@ -64,14 +83,15 @@ func requireRouting(ns *PartnerNamespace, namespace *resource.Resource, want Rou
 // requireTarget checks everything that the customer's side demands before a
 // mirror is created there.
 func requireTarget(w *resource.Write, target resource.ID, partner *PartnerRegistration) error {
+	// First the grant: until there is one, nothing is said about the customer's side.
+	if err := requireGrant(w.Tx, partner, target.GroupScope(), w.Now); err != nil {
+		return err
+	}
 	if err := RequireRegistered(w.Tx, target.Subscription); err != nil {
 		return err
 	}
 	if _, ok := w.Tx.Get(target.GroupScope()); !ok {
 		return resource.Errorf(resource.ResourceGroupNotFound, "Resource group '%s' could not be found.", target.Group)
-	}
-	if err := requireGrant(w.Tx, partner, target.GroupScope(), w.Now); err != nil {
-		return err
 	}
 	if _, taken := w.Tx.Get(target); taken {
 		what := mirrorName(target)

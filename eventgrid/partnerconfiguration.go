@@ -2,6 +2,7 @@ package eventgrid
 
 import (
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +30,10 @@ type AuthorizedPartner struct {
 	ImmutableID *string        `json:"partnerRegistrationImmutableId"`
 	Name        *string        `json:"partnerName"`
 	Expires     *resource.Time `json:"authorizationExpirationTimeInUtc"`
+	// Holder is the immutable id of the partner that had the name when the grant was
+	// given; empty when nobody had. A partner that gets the name later was not meant.
+	// No client sees it or has a say in it.
+	Holder *string `json:"holderOfName,omitempty"`
 }
 
 const (
@@ -46,7 +51,17 @@ func (r *Rules) partnerConfigurationKind() *resource.Kind {
 			resource.Action{Name: "authorizePartner", Do: authorizePartner},
 			resource.Action{Name: "unauthorizePartner", Do: unauthorizePartner},
 		),
-	}, resource.Hooks[PartnerConfiguration]{Prepare: r.preparePartnerConfiguration})
+	}, resource.Hooks[PartnerConfiguration]{
+		Prepare: r.preparePartnerConfiguration,
+		Present: func(_ *resource.Resource, p *PartnerConfiguration, _ resource.View) {
+			if p.Authorization == nil {
+				return
+			}
+			for i := range p.Authorization.Partners {
+				p.Authorization.Partners[i].Holder = nil
+			}
+		},
+	})
 }
 
 func (r *Rules) preparePartnerConfiguration(w *resource.Write, _ *resource.Resource, next, _ *PartnerConfiguration) error {
@@ -71,7 +86,7 @@ func (r *Rules) preparePartnerConfiguration(w *resource.Write, _ *resource.Resou
 	}
 	before := grantsBefore(w.Old)
 	for i := range auth.Partners {
-		if err := checkGrant(&auth.Partners[i], auth.DefaultDays, w.Now, before); err != nil {
+		if err := checkGrant(w.Tx, &auth.Partners[i], auth.DefaultDays, w.Now, before); err != nil {
 			return err
 		}
 	}
@@ -91,8 +106,9 @@ func grantsBefore(old *resource.Resource) []AuthorizedPartner {
 	return p.Authorization.Partners
 }
 
-// checkGrant validates a grant and fills in its expiry.
-func checkGrant(g *AuthorizedPartner, days int, now time.Time, before []AuthorizedPartner) error {
+// checkGrant validates a grant, fills in its expiry, and binds its name. One that
+// was there before is not given anew: it stays bound to whom it was.
+func checkGrant(tx resource.Tx, g *AuthorizedPartner, days int, now time.Time, before []AuthorizedPartner) error {
 	if blank(g.ImmutableID) && blank(g.Name) {
 		return resource.Invalid("An authorized partner needs 'partnerRegistrationImmutableId' or 'partnerName'.")
 	}
@@ -104,13 +120,17 @@ func checkGrant(g *AuthorizedPartner, days int, now time.Time, before []Authoriz
 		text := id.String()
 		g.ImmutableID = &text
 	}
+	g.bind(tx)
 	if g.Expires == nil {
 		at := resource.Time(now.Add(time.Duration(days) * day))
 		g.Expires = &at
 		return nil
 	}
 	for _, b := range before {
-		if sameGrant(b, *g) && b.Expires != nil && b.Expires.Std().Equal(g.Expires.Std()) {
+		if sameGrant(b, *g) && b.Expires != nil && b.Expires.Same(*g.Expires) {
+			if b.Holder != nil && !blank(g.Name) && !blank(b.Name) && equalFold(*b.Name, *g.Name) {
+				g.Holder = b.Holder
+			}
 			return nil
 		}
 	}
@@ -123,9 +143,29 @@ func checkGrant(g *AuthorizedPartner, days int, now time.Time, before []Authoriz
 	return nil
 }
 
+// bind binds the grants of versions that did not.
+func (a *PartnerAuthorization) bind(tx resource.Tx) {
+	if a == nil {
+		return
+	}
+	for i := range a.Partners {
+		if g := &a.Partners[i]; g.unbound() {
+			g.bind(tx)
+		}
+	}
+}
+
+// bind notes who has the name of a grant.
+func (g *AuthorizedPartner) bind(tx resource.Tx) {
+	g.Holder = nil
+	if !blank(g.Name) {
+		g.Holder = new(holderOfName(tx, *g.Name))
+	}
+}
+
 func authorizePartner(c *resource.Call) (any, error) {
 	return nil, changeGrants(c, func(auth *PartnerAuthorization, g AuthorizedPartner) error {
-		if err := checkGrant(&g, auth.DefaultDays, c.Now, nil); err != nil {
+		if err := checkGrant(c.Tx, &g, auth.DefaultDays, c.Now, nil); err != nil {
 			return err
 		}
 		for i := range auth.Partners {
@@ -144,15 +184,43 @@ func unauthorizePartner(c *resource.Call) (any, error) {
 		if blank(g.ImmutableID) && blank(g.Name) {
 			return resource.Invalid("Name the partner with 'partnerRegistrationImmutableId' or 'partnerName'.")
 		}
+		meant := partnersMeant(c.Tx, auth.Partners, g)
 		kept := resource.List[AuthorizedPartner]{}
 		for _, p := range auth.Partners {
-			if !sameGrant(p, g) {
+			if !sameGrant(p, g) && !slices.ContainsFunc(meant, p.letsIn) {
 				kept = append(kept, p)
 			}
 		}
 		auth.Partners = kept
 		return nil
 	})
+}
+
+// partnersMeant returns the immutable ids of those whom g names: by its id, or else
+// who has its name, and who had it when one of the grants was given.
+func partnersMeant(tx resource.Tx, grants []AuthorizedPartner, g AuthorizedPartner) []string {
+	if !blank(g.ImmutableID) {
+		return []string{*g.ImmutableID}
+	}
+	var meant []string
+	if id := holderOfName(tx, *g.Name); id != "" {
+		meant = append(meant, id)
+	}
+	for _, p := range grants {
+		if sameGrant(p, g) && !blank(p.Holder) {
+			meant = append(meant, *p.Holder)
+		}
+	}
+	return meant
+}
+
+// letsIn reports whether a grant is for the partner with an immutable id, by that id
+// or by the name it had.
+func (g AuthorizedPartner) letsIn(id string) bool {
+	if !blank(g.ImmutableID) {
+		return equalFold(*g.ImmutableID, id)
+	}
+	return !blank(g.Holder) && equalFold(*g.Holder, id)
 }
 
 func changeGrants(c *resource.Call, change func(*PartnerAuthorization, AuthorizedPartner) error) error {
@@ -164,6 +232,7 @@ func changeGrants(c *resource.Call, change func(*PartnerAuthorization, Authorize
 	if err != nil {
 		return err
 	}
+	p.Authorization.bind(c.Tx)
 	if err := change(p.Authorization, g); err != nil {
 		return err
 	}
@@ -196,9 +265,12 @@ func requireGrant(tx resource.Tx, partner *PartnerRegistration, customer resourc
 				"The customer grants it with authorizePartner on the partner configuration of that resource group.",
 			partner.ImmutableID, customer.Group, customer.Subscription, reason)
 	}
+	// What is not there, the configuration, the group or the subscription, has the
+	// same answer: a partner without a grant learns nothing of the customer.
+	const none = "there is no authorization for it"
 	r, ok := tx.Get(customer.Provider(TypePartnerConfiguration, "default"))
 	if !ok {
-		return denied("the resource group has no partner configuration")
+		return denied(none)
 	}
 	p, err := resource.Properties[PartnerConfiguration](r)
 	if err != nil {
@@ -217,16 +289,21 @@ func requireGrant(tx resource.Tx, partner *PartnerRegistration, customer resourc
 	if expired {
 		return denied("the authorization has expired")
 	}
-	return denied("there is no authorization for it")
+	return denied(none)
 }
 
-// grantMatches demands that everything a grant names fits.
+// grantMatches demands that everything a grant names fits. A name stands for who had
+// it when the grant was given; beside an id it may also be one that the partner got
+// since.
 func grantMatches(g AuthorizedPartner, partner *PartnerRegistration) bool {
 	if !blank(g.ImmutableID) && !equalFold(*g.ImmutableID, partner.ImmutableID) {
 		return false
 	}
-	if !blank(g.Name) && (partner.PartnerName == "" || !equalFold(*g.Name, partner.PartnerName)) {
-		return false
+	if blank(g.Name) {
+		return !blank(g.ImmutableID)
 	}
-	return !blank(g.ImmutableID) || !blank(g.Name)
+	if g.Holder != nil && equalFold(*g.Holder, partner.ImmutableID) {
+		return true
+	}
+	return (g.Holder == nil || !blank(g.ImmutableID)) && equalFold(*g.Name, partner.PartnerName)
 }

@@ -169,7 +169,7 @@ func TestGrantOverTime(t *testing.T) {
 		copied := *w // nothing of the attempt stays
 		return copied.put(channelID, channelBody(""))
 	}
-	w.wantError(try(), resource.PartnerNotAuthorized, "no partner configuration", w.partner().ImmutableID, "rg-c", customerSub)
+	w.wantError(try(), resource.PartnerNotAuthorized, "no authorization", w.partner().ImmutableID, "rg-c", customerSub)
 	w.must(w.put(configurationID, `{}`))
 	w.wantError(try(), resource.PartnerNotAuthorized, "no authorization")
 	w.must(w.post(configurationID, "authorizepartner", `{"partnerName":"Somebody else"}`))
@@ -183,5 +183,5 @@ func TestGrantOverTime(t *testing.T) {
 	w.must(w.post(configurationID, "authorizepartner", `{"partnerRegistrationImmutableId":"`+w.partner().ImmutableID+`"}`))
 	w.must(try()) // one grant that holds is enough
 	w.must(w.delete(configurationID))
-	w.wantError(try(), resource.PartnerNotAuthorized, "no partner configuration")
+	w.wantError(try(), resource.PartnerNotAuthorized, "no authorization")
 }

@@ -93,10 +93,10 @@ func TestDestinationChannelRefusals(t *testing.T) {
 		code   resource.Code
 		text   string
 	}{
-		"not authorized":  {func(w *world) { w.must(w.delete(configurationID)) }, replace("", ""), resource.PartnerNotAuthorized, "no partner configuration"},
+		"not authorized":  {func(w *world) { w.must(w.delete(configurationID)) }, replace("", ""), resource.PartnerNotAuthorized, "no authorization"},
 		"expired":         {func(w *world) { w.now = w.now.Add(8 * day) }, replace("", ""), resource.PartnerNotAuthorized, "expired"},
-		"no group":        {none, replace("rg-c", "rg-none"), resource.ResourceGroupNotFound, "Resource group 'rg-none' could not be found."},
-		"no subscription": {none, replace(customerSub, strangerSub), resource.SubscriptionNotFound, strangerSub},
+		"no group":        {none, replace("rg-c", "rg-none"), resource.PartnerNotAuthorized, "no authorization"},
+		"no subscription": {none, replace(customerSub, strangerSub), resource.PartnerNotAuthorized, strangerSub},
 		"no GUID":         {none, replace(customerSub, "mine"), resource.InvalidRequest, is + "partnerDestinationInfo.azureSubscriptionId 'mine' is not a GUID."},
 		"group name":      {none, replace("rg-c", "a/b"), resource.InvalidRequest, is + "partnerDestinationInfo.resourceGroupName is required; 'a/b' is not the name of a resource group."},
 		"name":            {none, replace("to-northwave", "x"), resource.InvalidRequest, is + "partnerDestinationInfo.name 'x' must consist of 3 to 50 letters, digits and hyphens."},

@@ -18,8 +18,8 @@ type PartnerDestinationRef struct {
 // because no client has a say in it.
 const secretDestinationUID = "destinationUid"
 
-// check admits a partner destination that the caller may see and the customer has
-// activated. That is checked at every write; the permission only when the
+// check admits a partner destination that the caller may write to, as for every
+// resource that events go to, and the customer has activated. That is checked at every write; the permission only when the
 // subscription is bound to it, so that others can change the rest.
 func (p *PartnerDestinationRef) check(w *destinationWrite) error {
 	id, err := resource.ParseID(p.ResourceID)
@@ -29,7 +29,7 @@ func (p *PartnerDestinationRef) check(w *destinationWrite) error {
 	r, ok := w.Tx.Get(id)
 	if !ok || w.es.Secrets[secretDestinationUID] != r.UID.String() {
 		// Asked before anything is said about the resource.
-		if err := w.Require(TypePartnerDestination+"/read", id); err != nil {
+		if err := w.Require(TypePartnerDestination+"/write", id); err != nil {
 			return err
 		}
 		if err := w.Require(TypeEventSubscription+"/write", SourceOf(w.Tx, w.topic)); err != nil {
@@ -97,28 +97,22 @@ func (p *PartnerDestinationRef) deliver(tx resource.Reader, es *resource.Resourc
 	return d, nil
 }
 
-// SubscriptionsTo returns the event subscriptions that deliver to a partner
-// destination, in whatever subscription they are.
-func SubscriptionsTo(tx resource.Reader, destination resource.ID) []resource.ID {
-	mark, found := []byte(`"`+ToPartnerDestination+`"`), []resource.ID(nil)
-	for _, typ := range SubscriptionTypes() {
-		for _, r := range tx.List(typ, resource.ID{}) {
-			// Nearly all are of other kinds, and there can be very many.
-			if !bytes.Contains(r.Properties, mark) {
-				continue
-			}
-			p, err := resource.Properties[EventSubscription](r)
-			if err != nil || p.Destination == nil {
-				continue
-			}
-			ref, ok := p.Destination.Properties.(*PartnerDestinationRef)
-			if !ok {
-				continue
-			}
-			if id, err := resource.ParseID(ref.ResourceID); err == nil && id.Equal(destination) {
-				found = append(found, r.ID)
-			}
-		}
+// PartnerDestinationOf returns the id of the partner destination that an event
+// subscription delivers to, and false for one that delivers elsewhere or cannot be
+// read.
+func PartnerDestinationOf(es *resource.Resource) (resource.ID, bool) {
+	// Nearly all are of other kinds, and there can be very many.
+	if !bytes.Contains(es.Properties, []byte(`"`+ToPartnerDestination+`"`)) {
+		return resource.ID{}, false
 	}
-	return found
+	p, err := resource.Properties[EventSubscription](es)
+	if err != nil || p.Destination == nil {
+		return resource.ID{}, false
+	}
+	ref, ok := p.Destination.Properties.(*PartnerDestinationRef)
+	if !ok {
+		return resource.ID{}, false
+	}
+	id, err := resource.ParseID(ref.ResourceID)
+	return id, err == nil
 }

@@ -14,7 +14,7 @@ type PartnerNamespace struct {
 	PublicNetworkAccess NetworkAccess         `json:"publicNetworkAccess" arm:"patch"`
 	InboundIPRules      resource.List[IPRule] `json:"inboundIpRules,omitempty" arm:"patch"`
 	DisableLocalAuth    bool                  `json:"disableLocalAuth" arm:"patch"`
-	MinimumTLSVersion   TLSVersion            `json:"minimumTlsVersionAllowed,omitempty" arm:"patch"`
+	MinimumTLSVersion   TLSVersion            `json:"minimumTlsVersionAllowed,omitempty" arm:"patch" known:"2023-06-01-preview.."`
 }
 
 // RoutingMode says how published events find their channel.
@@ -69,8 +69,9 @@ func (r *Rules) preparePartnerNamespace(w *resource.Write, res *resource.Resourc
 	return uniqueInRegion(w, res.Location)
 }
 
-// checkRegistration admits a registration of the same subscription or one that
-// lists it. Otherwise anybody could publish in the name of another partner.
+// checkRegistration admits a registration that lists the subscription, or one of the
+// same subscription that the caller may write. Otherwise anybody could publish in the
+// name of another partner.
 func checkRegistration(w *resource.Write, registration string) error {
 	if registration == "" {
 		return resource.Invalid("The property 'partnerRegistrationFullyQualifiedId' is required: the id of the partner registration that this namespace belongs to.")
@@ -80,23 +81,25 @@ func checkRegistration(w *resource.Write, registration string) error {
 		return resource.Invalid("partnerRegistrationFullyQualifiedId '%s' is not the id of a partner registration.", registration)
 	}
 	notFound := resource.Invalid("The partner registration '%s' does not exist or is not open to subscription '%s'.", registration, w.ID.Subscription)
-	r, ok := w.Tx.Get(id)
-	if !ok {
-		return notFound
-	}
-	if equalFold(id.Subscription, w.ID.Subscription) {
-		return nil
-	}
-	p, err := resource.Properties[PartnerRegistration](r)
-	if err != nil {
-		return err
-	}
-	for _, s := range p.AuthorizedSubscriptions {
-		if equalFold(s, w.ID.Subscription) {
-			return nil
+	var p *PartnerRegistration // nil when there is none, or none that can be read
+	if r, ok := w.Tx.Get(id); ok {
+		if p, err = resource.Properties[PartnerRegistration](r); err != nil {
+			p = nil
 		}
 	}
-	return notFound
+	switch {
+	case p != nil && p.lists(w.ID.Subscription):
+		return nil
+	case !equalFold(id.Subscription, w.ID.Subscription):
+		return notFound
+	}
+	if err := w.Require(TypePartnerRegistration+"/write", id); err != nil {
+		return err
+	}
+	if p == nil {
+		return notFound
+	}
+	return nil
 }
 
 func deletePartnerNamespace(d *resource.Deletion, r *resource.Resource, _ *PartnerNamespace) error {

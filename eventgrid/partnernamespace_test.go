@@ -136,6 +136,20 @@ func TestForeignRegistrationMustBeOpen(t *testing.T) {
 	w.must(w.put(theirs, namespaceBody("")))
 }
 
+// In its own subscription, whoever may not write a registration cannot publish in its
+// name either, nor find out whether it is there.
+func TestWhoMayPublishUnderARegistration(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.put(registrationID, `{}`))
+	w.authorize = func(action string, scope resource.ID) error {
+		return resource.Errorf(resource.AuthorizationFailed, "%s", action)
+	}
+	w.wantError(w.put(namespaceID, namespaceBody("")), resource.AuthorizationFailed, TypePartnerRegistration+"/write")
+	w.wantError(w.put(namespaceID, strings.Replace(namespaceBody(""), "partnerRegistrations/reg", "partnerRegistrations/none", 1)), resource.AuthorizationFailed, TypePartnerRegistration+"/write")
+	w.must(w.put(registrationID, `{"properties":{"authorizedAzureSubscriptionIds":["`+partnerSub+`"]}}`))
+	w.must(w.put(namespaceID, namespaceBody("")))
+}
+
 func TestNamespaceWithChannelsStays(t *testing.T) {
 	w := newWorld(t).withChannel()
 	w.wantError(w.delete(namespaceID), resource.Conflict, "'ch1'")

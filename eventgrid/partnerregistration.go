@@ -2,6 +2,7 @@ package eventgrid
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -16,21 +17,21 @@ type PartnerRegistration struct {
 
 	// The members below belong to the preview versions; they are kept and shown
 	// when a client sets them.
-	PartnerName              string `json:"partnerName,omitempty"`
-	ResourceTypeName         string `json:"partnerResourceTypeName,omitempty"`
-	ResourceTypeDisplayName  string `json:"partnerResourceTypeDisplayName,omitempty"`
-	ResourceTypeDescription  string `json:"partnerResourceTypeDescription,omitempty"`
-	LongDescription          string `json:"longDescription,omitempty"`
-	CustomerServiceNumber    string `json:"partnerCustomerServiceNumber,omitempty"`
-	CustomerServiceExtension string `json:"partnerCustomerServiceExtension,omitempty"`
-	CustomerServiceURI       string `json:"customerServiceUri,omitempty"`
-	SetupURI                 string `json:"setupUri,omitempty"`
-	LogoURI                  string `json:"logoUri,omitempty"`
+	PartnerName              string `json:"partnerName,omitempty" known:"..2021-10-15-preview"`
+	ResourceTypeName         string `json:"partnerResourceTypeName,omitempty" known:"..2021-10-15-preview"`
+	ResourceTypeDisplayName  string `json:"partnerResourceTypeDisplayName,omitempty" known:"..2021-10-15-preview"`
+	ResourceTypeDescription  string `json:"partnerResourceTypeDescription,omitempty" known:"..2021-10-15-preview"`
+	LongDescription          string `json:"longDescription,omitempty" known:"..2021-10-15-preview"`
+	CustomerServiceNumber    string `json:"partnerCustomerServiceNumber,omitempty" known:"..2021-10-15-preview"`
+	CustomerServiceExtension string `json:"partnerCustomerServiceExtension,omitempty" known:"..2021-10-15-preview"`
+	CustomerServiceURI       string `json:"customerServiceUri,omitempty" known:"..2021-10-15-preview"`
+	SetupURI                 string `json:"setupUri,omitempty" known:"..2021-10-15-preview"`
+	LogoURI                  string `json:"logoUri,omitempty" known:"..2021-10-15-preview"`
 
-	VisibilityState visibility `json:"visibilityState"`
+	VisibilityState visibility `json:"visibilityState" known:"..2021-10-15-preview"`
 	// AuthorizedSubscriptions may create partner namespaces under this
 	// registration, beside its own subscription.
-	AuthorizedSubscriptions resource.List[string] `json:"authorizedAzureSubscriptionIds,omitempty"`
+	AuthorizedSubscriptions resource.List[string] `json:"authorizedAzureSubscriptionIds,omitempty" known:"..2021-10-15-preview"`
 }
 
 type visibility string
@@ -59,7 +60,7 @@ func partnerRegistrationKind() *resource.Kind {
 	})
 }
 
-func preparePartnerRegistration(w *resource.Write, _ *resource.Resource, next, _ *PartnerRegistration) error {
+func preparePartnerRegistration(w *resource.Write, _ *resource.Resource, next, old *PartnerRegistration) error {
 	next.ProvisioningState = Succeeded
 	if next.ImmutableID == "" {
 		next.ImmutableID = uuid.NewString()
@@ -76,36 +77,31 @@ func preparePartnerRegistration(w *resource.Write, _ *resource.Resource, next, _
 	case next.CustomerServiceExtension != "" && !extensionPattern.MatchString(next.CustomerServiceExtension):
 		return resource.Invalid("partnerCustomerServiceExtension '%s' must have 2 to 9 digits.", next.CustomerServiceExtension)
 	}
-	return uniquePartnerName(w, next.PartnerName)
+	if err := checkNames(next, old); err != nil || next.PartnerName == "" {
+		return err
+	}
+	return claimPartnerName(w, next)
 }
 
-// uniquePartnerName keeps a second partner from taking the name of a first: a
-// customer may authorize a partner by name alone.
-func uniquePartnerName(w *resource.Write, name string) error {
-	if name == "" {
-		return nil
+// checkNames checks what customers know a partner by. What is stored may be older
+// than the rule.
+func checkNames(next, old *PartnerRegistration) error {
+	if old == nil {
+		old = &PartnerRegistration{}
 	}
-	for _, other := range w.Tx.List(TypePartnerRegistration, resource.ID{}) {
-		if other.ID.Equal(w.ID) {
-			continue
-		}
-		p, err := resource.Properties[PartnerRegistration](other)
-		if err != nil {
+	if next.PartnerName != old.PartnerName && next.PartnerName != "" {
+		if err := checkPartnerName("partnerName", next.PartnerName); err != nil {
 			return err
 		}
-		if equalFold(p.PartnerName, name) {
-			return resource.Errorf(resource.Conflict, "The partner name '%s' is already taken by another registration.", name)
-		}
+	}
+	if next.ResourceTypeName != old.ResourceTypeName && next.ResourceTypeName != "" {
+		return checkPartnerName("partnerResourceTypeName", next.ResourceTypeName)
 	}
 	return nil
 }
 
 func deletePartnerRegistration(d *resource.Deletion, r *resource.Resource, _ *PartnerRegistration) error {
-	for _, ns := range d.Tx.List(TypePartnerNamespace, resource.ID{}) {
-		p, err := resource.Properties[PartnerNamespace](ns)
-		if err != nil {
-			return err
-		}
+	for ns, p := range readable[PartnerNamespace](d.Tx.List(TypePartnerNamespace, resource.ID{})) {
 		// By id and not by text: it is stored as the client spelled it.
 		if id, err := resource.ParseID(p.Registration); err == nil && id.Equal(r.ID) {
 			return resource.Errorf(resource.Conflict,
@@ -126,4 +122,14 @@ func registrationOf(tx resource.Tx, ns *PartnerNamespace) (*PartnerRegistration,
 		return nil, resource.Errorf(resource.Conflict, "The partner registration '%s' of the partner namespace does not exist any more.", id.Name())
 	}
 	return resource.Properties[PartnerRegistration](r)
+}
+
+// openTo reports whether a subscription may publish under the registration with
+// that id: its own, and those it lists.
+func (p *PartnerRegistration) openTo(id resource.ID, subscription string) bool {
+	return equalFold(id.Subscription, subscription) || p.lists(subscription)
+}
+
+func (p *PartnerRegistration) lists(subscription string) bool {
+	return slices.ContainsFunc(p.AuthorizedSubscriptions, func(s string) bool { return equalFold(s, subscription) })
 }

@@ -31,11 +31,7 @@ type PartnerTopicType struct {
 // verified or not. Of a partner that is in both, the gallery fills the gaps.
 func partnerTopicTypes(tx resource.Reader) ([]Item, error) {
 	byPartner := make(map[string]*PartnerTopicType)
-	for _, r := range tx.List(TypePartnerRegistration, resource.ID{}) {
-		p, err := resource.Properties[PartnerRegistration](r)
-		if err != nil {
-			return nil, err
-		}
+	for r, p := range readable[PartnerRegistration](tx.List(TypePartnerRegistration, resource.ID{})) {
 		if p.VisibilityState == hidden || p.VisibilityState == "" {
 			continue
 		}
@@ -44,11 +40,7 @@ func partnerTopicTypes(tx resource.Reader) ([]Item, error) {
 			DisplayName: p.ResourceTypeDisplayName, Description: p.ResourceTypeDescription, SetupURI: p.SetupURI, LogoURI: p.LogoURI,
 		}
 	}
-	for _, r := range tx.List(TypeVerifiedPartner, resource.ID{}) {
-		p, err := resource.Properties[VerifiedPartner](r)
-		if err != nil {
-			return nil, err
-		}
+	for r, p := range readable[VerifiedPartner](tx.List(TypeVerifiedPartner, resource.ID{})) {
 		if p.TopicDetails == nil {
 			continue // takes events and has none to offer
 		}

@@ -113,8 +113,13 @@ func (r *Rules) checkNewConnection(p *privateParent, w *resource.Write, next *Pr
 	if next.PrivateEndpoint == nil || next.PrivateEndpoint.ID == "" {
 		return resource.Invalid("The property 'privateEndpoint.id' is required: the id of the private endpoint that the connection is from.")
 	}
-	if id, err := resource.ParseID(next.PrivateEndpoint.ID); err != nil || !equalFold(id.Type(), typePrivateEndpoint) {
+	id, err := resource.ParseID(next.PrivateEndpoint.ID)
+	if err != nil || !equalFold(id.Type(), typePrivateEndpoint) || !resource.InGroup.Holds(id.Scope()) {
 		return resource.Invalid("privateEndpoint.id '%s' is not the id of a private endpoint.", next.PrivateEndpoint.ID)
+	}
+	// Whoever decides about the connection goes by whose endpoint it says it is.
+	if err := w.Require(typePrivateEndpoint+"/write", id); err != nil {
+		return err
 	}
 	if len(next.GroupIDs) == 0 {
 		next.GroupIDs = resource.List[string]{p.group}

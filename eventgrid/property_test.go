@@ -127,7 +127,7 @@ func samples() map[string]sample {
 	newTopic := customerGroup.Provider(TypeTopic, "new")
 	all := map[string]sample{
 		TypePartnerRegistration: {id: partnerGroup.Provider(TypePartnerRegistration, "new"), properties: &PartnerRegistration{}, members: map[string]*rapid.Generator[any]{
-			"partnerName": anyText, "partnerResourceTypeName": anyText, "partnerResourceTypeDisplayName": anyText, "partnerResourceTypeDescription": anyText,
+			"partnerName": oneOf("Southwave", "Tribal Group", "x-1"), "partnerResourceTypeName": oneOf("Northwave.Orders", "x"), "partnerResourceTypeDisplayName": anyText, "partnerResourceTypeDescription": anyText,
 			"longDescription": anyText, "partnerCustomerServiceNumber": oneOf("+1 515 123 4567"), "partnerCustomerServiceExtension": oneOf("12", "1 2 3"),
 			"customerServiceUri": anyText, "setupUri": anyText, "logoUri": anyText, "visibilityState": oneOf("Hidden", "PublicPreview", "GenerallyAvailable"),
 			"authorizedAzureSubscriptionIds": listOf(oneOf(customerSub, strangerSub), 2),

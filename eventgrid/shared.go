@@ -2,6 +2,7 @@ package eventgrid
 
 import (
 	"encoding/json"
+	"iter"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -13,6 +14,18 @@ import (
 )
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
+
+// readable yields resources with their properties, and leaves out those that
+// cannot be read: what somebody else's record holds must not end a request.
+func readable[P any](all []*resource.Resource) iter.Seq2[*resource.Resource, *P] {
+	return func(yield func(*resource.Resource, *P) bool) {
+		for _, r := range all {
+			if p, err := resource.Properties[P](r); err == nil && !yield(r, p) {
+				return
+			}
+		}
+	}
+}
 
 // NetworkAccess is the publicNetworkAccess property.
 type NetworkAccess string

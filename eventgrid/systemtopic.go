@@ -49,7 +49,7 @@ func (r *Rules) prepareSystemTopic(w *resource.Write, res *resource.Resource, ne
 		return resource.Invalid("Invalid system topic request: the properties 'source' and 'topicType' are required.")
 	}
 	source, err := resource.ParseID(next.Source)
-	if err != nil || source.IsRoot() {
+	if err != nil || source.IsRoot() || source.Disguised() {
 		return resource.Invalid("Invalid system topic request: source '%s' is not the id of a resource.", next.Source)
 	}
 	t := topicTypeNamed(next.TopicType)

@@ -16,12 +16,12 @@ type Topic struct {
 	InputSchema         InputSchema           `json:"inputSchema" arm:"create"`
 	Mapping             *InputSchemaMapping   `json:"inputSchemaMapping,omitempty" arm:"create"`
 	MetricResourceID    string                `json:"metricResourceId" arm:"computed"`
-	PublicNetworkAccess NetworkAccess         `json:"publicNetworkAccess" arm:"patch"`
-	InboundIPRules      resource.List[IPRule] `json:"inboundIpRules,omitempty" arm:"patch"`
-	DisableLocalAuth    bool                  `json:"disableLocalAuth" arm:"patch"`
-	MinimumTLSVersion   TLSVersion            `json:"minimumTlsVersionAllowed,omitempty" arm:"patch"`
-	DataResidency       DataResidency         `json:"dataResidencyBoundary" arm:"patch"`
-	EventTypes          *EventTypeInfo        `json:"eventTypeInfo,omitempty" arm:"patch"`
+	PublicNetworkAccess NetworkAccess         `json:"publicNetworkAccess" arm:"patch" known:"2020-06-01.."`
+	InboundIPRules      resource.List[IPRule] `json:"inboundIpRules,omitempty" arm:"patch" known:"2020-06-01.."`
+	DisableLocalAuth    bool                  `json:"disableLocalAuth" arm:"patch" known:"2021-06-01-preview.."`
+	MinimumTLSVersion   TLSVersion            `json:"minimumTlsVersionAllowed,omitempty" arm:"patch" known:"2023-06-01-preview.."`
+	DataResidency       DataResidency         `json:"dataResidencyBoundary" arm:"patch" known:"2021-10-15-preview..,!2021-12-01"`
+	EventTypes          *EventTypeInfo        `json:"eventTypeInfo,omitempty" arm:"patch" known:"2023-06-01-preview.."`
 
 	// Known only to be refused: nobody should believe that their key is in use.
 	Encryption *struct {

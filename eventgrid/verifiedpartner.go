@@ -123,17 +123,13 @@ func checkWebAddress(name, text string) error {
 func (p *VerifiedPartner) IsVerified() bool { return p.Verified == nil || *p.Verified }
 
 // VerifiedPartners returns the entries that are listed as verified partners, in
-// the order of their names. It fails only for an entry that cannot be read.
-func VerifiedPartners(tx resource.Reader) ([]*resource.Resource, error) {
+// the order of their names, without those that cannot be read.
+func VerifiedPartners(tx resource.Reader) []*resource.Resource {
 	var listed []*resource.Resource
-	for _, r := range tx.List(TypeVerifiedPartner, resource.ID{}) {
-		p, err := resource.Properties[VerifiedPartner](r)
-		if err != nil {
-			return nil, err
-		}
+	for r, p := range readable[VerifiedPartner](tx.List(TypeVerifiedPartner, resource.ID{})) {
 		if p.IsVerified() {
 			listed = append(listed, r)
 		}
 	}
-	return listed, nil
+	return listed
 }

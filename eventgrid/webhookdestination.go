@@ -11,12 +11,12 @@ type WebHookDestination struct {
 	// EndpointURL is write-only: it moves into the secrets and reads show null.
 	EndpointURL       *string     `json:"endpointUrl"`
 	EndpointBaseURL   string      `json:"endpointBaseUrl,omitempty"`
-	MaxEvents         int         `json:"maxEventsPerBatch"`
-	PreferredKB       int         `json:"preferredBatchSizeInKilobytes"`
-	TenantID          string      `json:"azureActiveDirectoryTenantId,omitempty"`
-	ApplicationID     string      `json:"azureActiveDirectoryApplicationIdOrUri,omitempty"`
-	Attributes        []Attribute `json:"deliveryAttributeMappings,omitempty"`
-	MinimumTLSVersion TLSVersion  `json:"minimumTlsVersionAllowed,omitempty"`
+	MaxEvents         int         `json:"maxEventsPerBatch" known:"2020-06-01.."`
+	PreferredKB       int         `json:"preferredBatchSizeInKilobytes" known:"2020-06-01.."`
+	TenantID          string      `json:"azureActiveDirectoryTenantId,omitempty" known:"2020-06-01.."`
+	ApplicationID     string      `json:"azureActiveDirectoryApplicationIdOrUri,omitempty" known:"2020-06-01.."`
+	Attributes        []Attribute `json:"deliveryAttributeMappings,omitempty" known:"2021-06-01-preview.."`
+	MinimumTLSVersion TLSVersion  `json:"minimumTlsVersionAllowed,omitempty" known:"2023-06-01-preview.."`
 }
 
 // WebHook returns the properties of the destination of an event subscription that

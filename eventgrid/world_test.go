@@ -24,6 +24,8 @@ type world struct {
 	hooks *fakeWebhooks
 	kinds map[string]*resource.Kind
 	all   memory
+	// version is the api-version of writes; empty knows every member.
+	version string
 	// authorize answers what a write asks for beside itself.
 	authorize func(action string, scope resource.ID) error
 }
@@ -180,7 +182,7 @@ func (w *world) write(place func(resource.Tx) (resource.ID, error), text string,
 		}
 		old, _ = tx.Get(id)
 		next, err = kind.Write(&resource.Write{
-			Tx: tx, ID: id, Old: old, Body: body, Patch: patch, Proof: proof, Caller: "caller", Now: w.now, Authorize: w.authorize,
+			Tx: tx, ID: id, Old: old, Body: body, Patch: patch, APIVersion: w.version, Proof: proof, Caller: "caller", Now: w.now, Authorize: w.authorize,
 		})
 		return next, old, err
 	}
@@ -344,4 +346,17 @@ func (f *fakeWebhooks) Handshake(_ context.Context, h Handshake) (bool, error) {
 		f.during(h)
 	}
 	return f.granted, f.fail
+}
+
+// subscriptionsTo returns the event subscriptions that deliver to a partner
+// destination.
+func subscriptionsTo(tx resource.Reader, destination resource.ID) (found []resource.ID) {
+	for _, typ := range SubscriptionTypes() {
+		for _, r := range tx.List(typ, resource.ID{}) {
+			if id, ok := PartnerDestinationOf(r); ok && id.Equal(destination) {
+				found = append(found, r.ID)
+			}
+		}
+	}
+	return found
 }

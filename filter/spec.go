@@ -11,7 +11,8 @@ import (
 // out on encoding, except the two subject members, which Azure always returns.
 //
 // Nothing is checked on decoding beyond the JSON types of the plain members.
-// [Compile] judges the rest, so that an error can say which filter is wrong.
+// [Compile] judges the rest, so that an error can say which filter is wrong. The
+// tags say which api-versions know a member, as in package resource.
 type Spec struct {
 	// SubjectBeginsWith and SubjectEndsWith are plain text without wildcards.
 	// Empty means no condition.
@@ -24,9 +25,9 @@ type Spec struct {
 	IsSubjectCaseSensitive bool `json:"isSubjectCaseSensitive,omitzero"`
 	// EnableAdvancedFilteringOnArrays lets advanced filters look at the
 	// elements of an array. Without it an array counts as an absent key.
-	EnableAdvancedFilteringOnArrays bool `json:"enableAdvancedFilteringOnArrays,omitzero"`
+	EnableAdvancedFilteringOnArrays bool `json:"enableAdvancedFilteringOnArrays,omitzero" known:"2021-06-01-preview.."`
 	// AdvancedFilters must all hold.
-	AdvancedFilters []Advanced `json:"advancedFilters,omitempty"`
+	AdvancedFilters []Advanced `json:"advancedFilters,omitempty" known:"2019-06-01.."`
 }
 
 // Advanced is one advanced filter. Its operand stays the JSON that was sent
