@@ -63,9 +63,7 @@ func publishAgain(b *testing.B, src *Source, bodies ...string) {
 	metrics := NewMetrics(prometheus.NewRegistry())
 	src.Name, src.Region, src.Keys, src.PublicNetworkAccess = "contoso", "westeurope", []string{key1, key2}, true
 	src.Counts = metrics.Source(src.Kind, src.ID)
-	for _, c := range src.Channels {
-		c.Counts = metrics.PartnerTopic(c.TopicID)
-	}
+	src.Channels.each(func(c *Channel) { c.Counts = metrics.PartnerTopic(c.TopicID) })
 	h := &Handler{Table: &Table{}, Log: nullLog{}, Metrics: metrics}
 	h.Table.Set(src)
 	r := httptest.NewRequest(http.MethodPost, path+"?api-version=2018-01-01", nil)
@@ -93,7 +91,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprintf("batch/%d", n), func(b *testing.B) {
 			publishAgain(b, &Source{
 				UID: resource.NewUID(), ID: namespaceID,
-				Channels: map[string]*Channel{"orders": {Name: "orders", Topic: resource.NewUID(), State: Activated}},
+				Channels: named(&Channel{Name: "orders", Topic: resource.NewUID(), State: Activated}),
 			}, batch(n, cloudEvent))
 		})
 	}

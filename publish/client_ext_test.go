@@ -77,9 +77,11 @@ func TestAzureClient(t *testing.T) {
 	key := access.NewKey()
 	log := &recorder{}
 	h := &publish.Handler{Table: &publish.Table{}, Log: log, Tokens: tokens, Authorizer: authorizer}
+	channels := &publish.Channels{}
+	channels.Set(&publish.Channel{Name: "orders", Topic: resource.NewUID(), State: publish.Activated})
 	h.Table.Set(&publish.Source{
 		UID: resource.NewUID(), ID: namespace, Name: "contoso", Region: "westeurope", Keys: []string{key}, PublicNetworkAccess: true,
-		Channels: map[string]*publish.Channel{"orders": {Name: "orders", Topic: resource.NewUID(), State: publish.Activated}},
+		Channels: channels,
 	})
 	server := httptest.NewTLSServer(h)
 	defer server.Close()

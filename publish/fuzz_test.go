@@ -35,11 +35,11 @@ func FuzzPublish(f *testing.F) {
 		asTopic(event.EventGrid), asTopic(event.CloudEvents), asTopic(event.Custom),
 		asDomain(event.EventGrid, topics), asDomain(event.CloudEvents, topics), asDomain(event.Custom, topics),
 		func(_ *Handler, s *Source) {
-			s.Channels = map[string]*Channel{"orders": {Name: "orders", Topic: resource.UID{2}, State: Activated}}
+			s.Channels = named(&Channel{Name: "orders", Topic: resource.UID{2}, State: Activated})
 		},
 		func(_ *Handler, s *Source) {
 			s.Routing = SourceEventAttribute
-			s.BySource = map[string][]*Channel{"a": {{Name: "a", Topic: resource.UID{3}, State: Activated}}}
+			s.Channels = bySource(map[string][]*Channel{"a": {{Name: "a", Topic: resource.UID{3}, State: Activated}}})
 		},
 	}
 	f.Fuzz(func(t *testing.T, body []byte, kind, media byte, ceID, ceSource string) {

@@ -165,6 +165,9 @@ func (h *Handler) publish(r *http.Request, src *Source, ws *workspace, id string
 	if h.draining.Load() {
 		return 0, unavailable("The server is shutting down.", nil)
 	}
+	if src.Unreadable {
+		return 0, unreadable(src.Kind.String(), src.Name)
+	}
 	if p := h.checkNetwork(r, src); p != nil {
 		return 0, p
 	}

@@ -83,14 +83,14 @@ func newFixture(t *testing.T, change func(*Handler, *Source)) *fixture {
 	f.src = &Source{
 		UID: resource.NewUID(), ID: namespaceID, Name: "Contoso", Region: "westeurope",
 		Keys: []string{key1, key2}, PublicNetworkAccess: true,
-		Channels: map[string]*Channel{
-			"orders":   {Name: "Orders", Topic: resource.NewUID(), TopicID: "/topics/orders", State: Activated},
-			"never":    {Name: "never", Topic: resource.NewUID(), TopicID: "/topics/never", State: NeverActivated},
-			"off":      {Name: "off", Topic: resource.NewUID(), TopicID: "/topics/off", State: Deactivated},
-			"dest":     {Name: "dest", Topic: resource.NewUID(), TopicID: "/topics/dest", State: Activated, Destination: true},
-			"gone":     {Name: "gone", State: Activated},
-			"declared": {Name: "declared", Topic: resource.NewUID(), TopicID: "/topics/declared", State: Activated, EventTypes: map[string]struct{}{"contoso.placed": {}}},
-		},
+		Channels: named(
+			&Channel{Name: "Orders", Topic: resource.NewUID(), TopicID: "/topics/orders", State: Activated},
+			&Channel{Name: "never", Topic: resource.NewUID(), TopicID: "/topics/never", State: NeverActivated},
+			&Channel{Name: "off", Topic: resource.NewUID(), TopicID: "/topics/off", State: Deactivated},
+			&Channel{Name: "dest", Topic: resource.NewUID(), TopicID: "/topics/dest", State: Activated, Destination: true},
+			&Channel{Name: "gone", State: Activated},
+			&Channel{Name: "declared", Topic: resource.NewUID(), TopicID: "/topics/declared", State: Activated, EventTypes: map[string]struct{}{"contoso.placed": {}}},
+		),
 	}
 	f.Handler = &Handler{
 		Table: &Table{}, Log: f.log, Now: func() time.Time { return now },
@@ -101,11 +101,11 @@ func newFixture(t *testing.T, change func(*Handler, *Source)) *fixture {
 		change(f.Handler, f.src)
 	}
 	f.src.Counts = f.Metrics.Source(f.src.Kind, f.src.ID)
-	for _, c := range f.src.Channels {
+	f.src.Channels.each(func(c *Channel) {
 		if !c.Topic.IsZero() {
 			c.Counts = f.Metrics.PartnerTopic(c.TopicID)
 		}
-	}
+	})
 	f.Table.Set(f.src)
 	f.server = httptest.NewServer(f.Handler)
 	t.Cleanup(f.server.Close)
@@ -199,7 +199,7 @@ func TestAccepted(t *testing.T) {
 		t.Fatalf("%d entries", len(f.log.entries))
 	}
 	e := f.log.entries[0]
-	if e.Topic != f.src.Channels["orders"].Topic || !e.Published.Equal(now) || string(e.Event.JSON) != one[1:len(one)-1] {
+	if e.Topic != f.src.Channels.named("orders").Topic || !e.Published.Equal(now) || string(e.Event.JSON) != one[1:len(one)-1] {
 		t.Errorf("entry %+v", e)
 	}
 	eventID := uuid.UUID(e.ID)
@@ -417,7 +417,7 @@ func TestRefused(t *testing.T) {
 			name: "draining", setup: func(h *Handler, _ *Source) { h.Drain() }, status: 503, code: "ServiceUnavailable", detail: "ServiceUnavailable", class: "Unexpected",
 		},
 		{
-			name: "throttled", setup: func(h *Handler, _ *Source) { h.Throttle = &Throttle{Events: 0.5} }, status: 429, code: "TooManyRequests", detail: "TooManyRequests", class: "Busy",
+			name: "throttled", setup: usedUp, status: 429, code: "TooManyRequests", detail: "TooManyRequests", class: "Busy",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -264,7 +264,7 @@ func TestAllKindsAreGuardedAlike(t *testing.T) {
 		{"public access off", func(_ *Handler, s *Source) { s.PublicNetworkAccess = false }, key, 403, "public network access"},
 		{"address not listed", func(_ *Handler, s *Source) { s.IPRules = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }, key, 403, "IP filtering"},
 		{"address listed", func(_ *Handler, s *Source) { s.IPRules = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }, key, 200, ""},
-		{"throttled", func(h *Handler, _ *Source) { h.Throttle = &Throttle{Events: 0.5} }, key, 429, "takes no more events"},
+		{"throttled", usedUp, key, 429, "takes no more events"},
 		{"draining", func(h *Handler, _ *Source) { h.Drain() }, key, 503, "shutting down"},
 	} {
 		for kind, as := range map[Kind]func(*Handler, *Source){

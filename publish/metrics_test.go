@@ -204,8 +204,9 @@ func TestRoutedEventsCountPerPartnerTopic(t *testing.T) {
 	f := newFixture(t, func(h *Handler, s *Source) {
 		a := &Channel{Name: "a", Topic: resource.NewUID(), State: Activated, Counts: h.Metrics.PartnerTopic("/a")}
 		b := &Channel{Name: "b", Topic: resource.NewUID(), State: Activated, Counts: h.Metrics.PartnerTopic("/b")}
-		s.Routing, s.Channels = SourceEventAttribute, nil
-		s.BySource = map[string][]*Channel{"/a": {a}, "/both": {a, b}}
+		a2 := *a
+		a2.Name = "a2"
+		s.Routing, s.Channels = SourceEventAttribute, bySource(map[string][]*Channel{"/a": {a}, "/both": {&a2, b}})
 	})
 	f.send(t, events("/a", "/both", "/both", "/x", "/a"), nil)
 	for id, want := range map[string]float64{"/a": 4, "/b": 2, namespaceID: 5} {

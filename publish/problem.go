@@ -69,6 +69,14 @@ func unavailable(message string, cause error) *problem {
 	}
 }
 
+// unreadable is for what is there and cannot be read, as after a former version of
+// the server was installed: what was accepted for it would be lost.
+func unreadable(what, name string) *problem {
+	p := unavailable("The "+what+" '"+name+"' cannot be read by this version of the server; send the events again later.", nil)
+	p.retryAfter = noSpaceRetry
+	return p
+}
+
 // noSpace is for a disk that is full, or takes no writes for another reason. The
 // operator is told once by whoever watches the disk, not with every request, so
 // the class is not Unexpected.

@@ -124,10 +124,12 @@ func (rt *router) namedChannel(r *http.Request) (*Channel, *problem) {
 		return nil, badRequest("MissingChannelName", "The header 'aeg-channel-name' is missing or empty; the partner namespace '"+
 			rt.src.Name+"' routes by it: send the name of the channel to publish to.")
 	}
-	c := rt.src.Channels[strings.ToLower(name)]
+	c := rt.src.Channels.named(name)
 	switch {
 	case c == nil:
 		return nil, notFound("The channel '" + name + "' was not found in the partner namespace '" + rt.src.Name + "'.")
+	case c.Unreadable:
+		return nil, unreadable("channel", name)
 	case c.Destination:
 		return nil, badRequest("InvalidChannelType", "The channel '"+name+"' leads to a partner destination; events cannot be published to it.")
 	case c.Topic.IsZero():
@@ -138,9 +140,15 @@ func (rt *router) namedChannel(r *http.Request) (*Channel, *problem) {
 
 // bySource matches each event on its own.
 func (rt *router) bySource(events []event.Event) *problem {
+	if rt.src.Channels.obscured() {
+		return unreadable("partner namespace", rt.src.Name)
+	}
 	for i := range events {
 		ev, found := &events[i], false
-		for _, c := range rt.src.BySource[RoutingKey(ev.Source)] {
+		for _, c := range rt.src.Channels.of(RoutingKey(ev.Source)) {
+			if c.Unreadable {
+				return unreadable("event channel", c.Name)
+			}
 			if c.Destination || c.Topic.IsZero() {
 				continue
 			}

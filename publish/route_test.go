@@ -97,16 +97,15 @@ func TestRouteBySource(t *testing.T) {
 	}
 	setup := func(h *Handler, s *Source) {
 		s.Routing = SourceEventAttribute
-		s.Channels = nil
-		s.BySource = map[string][]*Channel{
+		s.Channels = bySource(map[string][]*Channel{
 			"/a":    {{Name: "a", Topic: a, State: Activated}},
 			"/both": {{Name: "a2", Topic: a, State: Activated}, {Name: "b", Topic: b, State: Activated}},
 			"/part": {{Name: "a3", Topic: a, State: Activated}, {Name: "off", Topic: b, State: Deactivated}},
-			"/off":  {{Name: "off", Topic: b, State: NeverActivated}},
+			"/off":  {{Name: "off2", Topic: b, State: NeverActivated}},
 			"/gone": {{Name: "gone", State: Activated}},
 			"/dest": {{Name: "dest", Topic: b, State: Activated, Destination: true}},
-			"/some": {{Name: "some", Topic: a, State: Activated, Filter: onlySecond}, {Name: "all", Topic: b, State: Activated}},
-		}
+			"/some": {{Name: "some", Topic: a, State: Activated, Filter: onlySecond}, {Name: "whole", Topic: b, State: Activated}},
+		})
 	}
 	for _, tt := range []struct {
 		name      string

@@ -41,11 +41,12 @@ type Source struct {
 
 	// Routing is how a partner namespace finds the channel of an event.
 	Routing RoutingMode
-	// Channels by lower-case name, for ChannelNameHeader.
-	Channels map[string]*Channel
-	// BySource holds the channels by [RoutingKey] of the source they declare,
-	// for SourceEventAttribute.
-	BySource map[string][]*Channel
+	// Channels are those of a partner namespace; nil has none.
+	Channels *Channels
+
+	// Unreadable means that only UID, ID, Name, Region and Kind are known: the
+	// resource is there and cannot be read, so publishers are asked to come back.
+	Unreadable bool
 }
 
 // key is the first label of the endpoint, under which the table finds s.
@@ -112,6 +113,9 @@ type Channel struct {
 	// TopicID is the partner topic's ARM id.
 	TopicID string
 	State   State
+	// Unreadable means that the channel or its partner topic cannot be read: what is
+	// sent to it is refused until it can.
+	Unreadable bool
 	// Destination is set for a channel of a kind that takes no events.
 	Destination bool
 	// Filter keeps events of a legacy event channel from its partner topic; nil

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,7 +25,8 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %s is %v, want %v", step, key, got, want)
 		}
 	}
-	table.Set(first, other)
+	table.Set(first)
+	table.Set(other)
 	check("set", "a.r-1", first)
 	check("set", "b.r-1", other)
 	table.Set(second)
@@ -95,13 +97,18 @@ func TestThrottle(t *testing.T) {
 			{many(5, 1), 100 * time.Millisecond, 400 * time.Millisecond},
 			{many(5, 1), 400 * time.Millisecond, 0},
 			{append(many(1, 3), many(10, 1)...), 0, time.Second},
-			{many(10, 3), 0, 0}, // what was refused took nothing
-			{many(11, 1), time.Hour, 100 * time.Millisecond},
+			{many(10, 3), 0, 0},         // what was refused took nothing
+			{many(25, 1), time.Hour, 0}, // more than there can ever be: once it is full
+			{many(1, 1), 0, 1600 * time.Millisecond},
+			{many(25, 1), time.Second, 1500 * time.Millisecond},
+			{many(25, 1), 1500 * time.Millisecond, 0},
 		}},
 		{"bytes", &Throttle{Bytes: 100}, []step{
 			{many(10, 1), 0, 0},
 			{many(2, 1), 0, 200 * time.Millisecond},
 			{many(2, 1), 200 * time.Millisecond, 0},
+			{many(30, 1), time.Second, 0},
+			{many(1, 1), 2 * time.Second, 100 * time.Millisecond},
 		}},
 		{"topics of a domain together", &Throttle{Events: 10}, []step{
 			{inDomain(append(many(5, 1), many(5, 2)...)), 0, 0},
@@ -124,6 +131,40 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// usedUp gives a handler a throttle of which nothing is left for a source.
+func usedUp(h *Handler, s *Source) {
+	h.Throttle = &Throttle{Events: 1}
+	taken := []eventlog.Entry{{Topic: s.UID}}
+	s.Channels.each(func(c *Channel) { taken = append(taken, eventlog.Entry{Topic: c.Topic}) })
+	h.Throttle.take(taken, now)
+}
+
+// A request of more events than a second's worth is not refused for ever: it passes
+// when nothing else did for a second.
+func TestALargeRequestIsOnlyDelayed(t *testing.T) {
+	at := now
+	f := newFixture(t, func(h *Handler, _ *Source) {
+		h.Throttle = &Throttle{Events: 2}
+		h.Now = func() time.Time { return at }
+	})
+	large := events("/a", "/a", "/a", "/a", "/a")
+	if a := f.send(t, one, nil); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	a := f.send(t, large, nil)
+	wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if a.status != 429 || err != nil {
+		t.Fatalf("%d, Retry-After %q", a.status, a.header.Get("Retry-After"))
+	}
+	at = at.Add(time.Duration(wait) * time.Second)
+	if a := f.send(t, large, nil); a.status != 200 {
+		t.Errorf("after the time it was told: %d %s", a.status, a.body)
+	}
+	if a := f.send(t, one, nil); a.status != 429 {
+		t.Errorf("right behind it: %d", a.status)
+	}
+}
+
 // Topics that are idle leave nothing behind.
 func TestThrottleForgetsIdleTopics(t *testing.T) {
 	th := &Throttle{Events: 1}
@@ -136,5 +177,12 @@ func TestThrottleForgetsIdleTopics(t *testing.T) {
 	}
 	if n := len(th.buckets); n > sweepAt {
 		t.Errorf("%d buckets", n)
+	}
+	// One that took too much is remembered until it has made up for it.
+	debt := make([]eventlog.Entry, 100)
+	th.take(debt, at)
+	th.sweep(at.Add(30 * time.Second))
+	if _, ok := th.take(debt[:1], at.Add(30*time.Second)); ok || len(th.buckets) != 1 {
+		t.Errorf("a debt was forgotten, or %d buckets were not", len(th.buckets))
 	}
 }
