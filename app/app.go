@@ -42,8 +42,15 @@ type App struct {
 // step is one thing to undo when the server stops.
 type step struct {
 	name string
-	undo func(context.Context) error
+	// limit is how long it may take, so that the steps after it have time as well; 0
+	// is as long as the whole stop.
+	limit time.Duration
+	undo  func(context.Context) error
 }
+
+// stepLimit is for a step that has little to do. One that takes longer waits for what
+// does not come, such as room on a full disk.
+const stepLimit = 5 * time.Second
 
 // New checks the options. Nothing is opened or started.
 func New(o Options) (*App, error) {
@@ -100,7 +107,14 @@ func (a *App) fail(part string, err error) {
 func (a *App) undo(name string, f func(context.Context) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.steps = append(a.steps, step{name, f})
+	a.steps = append(a.steps, step{name, stepLimit, f})
+}
+
+// unhurried gives the step that was remembered last as long as the whole stop has.
+func (a *App) unhurried() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.steps[len(a.steps)-1].limit = 0
 }
 
 // supervise runs a part until Stop cancels and waits for it; end, if given,
@@ -120,9 +134,18 @@ func (a *App) supervise(ctx context.Context, name string, run func(context.Conte
 		case <-ended:
 			return nil
 		case <-stop.Done():
-			return stop.Err()
+			return context.Cause(stop)
 		}
 	})
+}
+
+func (s step) run(ctx context.Context) error {
+	if s.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("it did not end within %v", s.limit))
+		defer cancel()
+	}
+	return s.undo(ctx)
 }
 
 // Stop ends the server: no new publishes, deliveries under way finish or go
@@ -137,7 +160,7 @@ func (a *App) Stop(ctx context.Context) error {
 		a.mu.Unlock()
 		var errs []error
 		for _, s := range slices.Backward(steps) {
-			if err := s.undo(ctx); err != nil {
+			if err := s.run(ctx); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
 			}
 		}

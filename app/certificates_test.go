@@ -2,13 +2,40 @@ package app
 
 import (
 	"bytes"
+	"crypto/tls"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
+
+// Suites that encrypt and authenticate one after the other are not spoken.
+func TestNoOldCipherSuites(t *testing.T) {
+	dir := t.TempDir()
+	a := start(t, dir, nil)
+	for _, c := range []struct {
+		suite uint16
+		want  bool
+	}{
+		{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, false}, {tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, false},
+		{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true}, {tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, true},
+	} {
+		o := client(t, dir).Transport.(*http.Transport).TLSClientConfig.Clone()
+		o.MaxVersion, o.CipherSuites = tls.VersionTLS12, []uint16{c.suite}
+		conn, err := tls.Dial("tcp", a.listener.Addr().String(), o)
+		if (err == nil) != c.want {
+			t.Errorf("%s: %v", tls.CipherSuiteName(c.suite), err)
+		}
+		if err == nil {
+			if err := conn.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
 
 func TestLostAuthorityIsSaid(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

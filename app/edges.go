@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/intertie/intertie/arm"
 	"github.com/intertie/intertie/atomicfile"
 	"github.com/intertie/intertie/graph"
@@ -37,6 +39,7 @@ func (a *App) openEdges(ctx context.Context, p *parts) error {
 	}
 	a.supervise(ctx, "deletion notices", p.notices.run)
 	a.supervise(ctx, "delivery", p.dispatcher.Run)
+	a.unhurried() // it has a limit of its own, and what it does is what a stop waits for
 	if err := a.serveProfiles(); err != nil {
 		return err
 	}
@@ -69,9 +72,15 @@ func (a *App) newFront(p *parts, pub *publish.Handler) (*front, *arm.Handler) {
 			},
 		},
 		metrics: telemetry.Handler(p.registry, a.logger), mayReadMetrics: mayReadMetrics(p.tokens, p.authorizer, a.hosts),
+		// A proxy may be on this machine, and not say for whom it asks.
+		metricsByToken: a.opts.PublicURL != "" || len(p.proxies) > 0,
+		secure:         a.hosts.forwardedHTTPS,
 		ready: func() error {
 			if !a.ready.Load() {
 				return errNotReady
+			}
+			if err := p.engine.Reachable(); err != nil {
+				return fmt.Errorf("the storage cannot be reached: %w", err)
 			}
 			return p.store.Healthy()
 		},
@@ -84,6 +93,8 @@ func (a *App) listen() error {
 	if a.listener, err = net.Listen("tcp", a.opts.Listen); err != nil {
 		return fmt.Errorf("--listen %s: %w", a.opts.Listen, listenReason(err))
 	}
+	bound := connections(descriptors())
+	a.listener = netutil.LimitListener(a.listener, bound)
 	listener := a.listener
 	a.undo("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
 	if a.opts.ListenHTTP == "" {
@@ -92,9 +103,22 @@ func (a *App) listen() error {
 	if a.plainListener, err = net.Listen("tcp", a.opts.ListenHTTP); err != nil {
 		return fmt.Errorf("--listen-http %s: %w", a.opts.ListenHTTP, listenReason(err))
 	}
+	a.plainListener = netutil.LimitListener(a.plainListener, bound)
 	plain := a.plainListener
 	a.undo("plain listener", func(context.Context) error { return ignoreClosed(plain.Close()) })
 	return nil
+}
+
+const mostConnections = 16384
+
+// connections is how many a listener takes at once, of so many descriptors as the
+// process has: deliveries and the database need theirs, or a flood of clients would
+// end the process for want of a file. 0 descriptors are not known.
+func connections(descriptors uint64) int {
+	if descriptors == 0 {
+		return mostConnections
+	}
+	return int(min(max(descriptors/4, 16), mostConnections)) //nolint:gosec // small by now
 }
 
 func listenReason(err error) error {
@@ -125,7 +149,26 @@ func (a *App) serve(f *front, certs *certificates, pub *publish.Handler) {
 		plainServer := newServer(&plain, a.logger)
 		a.serveOn(plainServer, "http", func() error { return plainServer.Serve(a.plainListener) })
 	}
-	a.undo("publishing", func(context.Context) error { pub.Drain(); return nil })
+	a.undo("publishing", func(ctx context.Context) error {
+		pub.Drain()
+		return a.grace(ctx)
+	})
+}
+
+// grace keeps the listeners open for a moment, in which publishers are told to come
+// back and load balancers see that this server is not ready any more.
+func (a *App) grace(ctx context.Context) error {
+	if !a.ready.Load() {
+		return nil // nobody was sent here
+	}
+	select {
+	case <-time.After(a.opts.StopGrace):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-a.done:
+		return nil // what has failed may not be kept waiting
+	}
 }
 
 // requestPatience is how long a stop waits for requests under way. A handshake
@@ -156,10 +199,10 @@ func (a *App) serveOn(server *http.Server, name string, run func() error) {
 // announce makes the server findable and ready.
 func (a *App) announce() error {
 	path := filepath.Join(a.opts.Data, runName)
-	a.ready.Store(true)
 	if err := atomicfile.Write(path, runFile{URL: a.URL(), HTTP: a.HTTPURL(), PID: os.Getpid()}.encode(), 0o600); err != nil {
 		return err
 	}
 	a.undo("run.json", func(context.Context) error { return os.Remove(path) })
+	a.ready.Store(true)
 	return nil
 }

@@ -11,17 +11,19 @@ import (
 
 // hosts knows the names of this server. Clients follow the URLs in our answers
 // literally, so those are built from the name the client came by; but only from
-// a name that is ours, or a forged Host header could send tokens elsewhere.
+// a name and a port that are ours, or a forged Host header could send tokens
+// elsewhere: on the same machine to another program.
 type hosts struct {
 	fallback string // base URL when nothing else is known
 	names    map[string]bool
+	ports    map[string]bool // "" is that of the scheme
 	proxies  []netip.Prefix
 }
 
-var errForeignHost = errors.New("the request names a host that is not one of this server; see --public-url and --allowed-hosts")
+var errForeignHost = errors.New("the request names a host or a port that is not one of this server; see --public-url and --allowed-hosts")
 
 func newHosts(o Options, listen net.Addr, hostname string, proxies []netip.Prefix) *hosts {
-	h := &hosts{names: map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true}, proxies: proxies}
+	h := &hosts{names: map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true}, ports: map[string]bool{"": true}, proxies: proxies}
 	host, port, _ := net.SplitHostPort(listen.String()) // of a listener: always well-formed
 	h.names[strings.ToLower(hostname)] = hostname != ""
 	if ip, err := netip.ParseAddr(host); err == nil && !ip.IsUnspecified() {
@@ -29,14 +31,18 @@ func newHosts(o Options, listen net.Addr, hostname string, proxies []netip.Prefi
 	} else {
 		host = "127.0.0.1"
 	}
+	h.ports[port] = true
 	for _, n := range o.AllowedHosts {
-		h.names[strings.ToLower(n)] = true
+		if name, port, err := net.SplitHostPort(n); err == nil {
+			n, h.ports[port] = name, true
+		}
+		h.names[strings.ToLower(strings.Trim(n, "[]"))] = true
 	}
 	h.fallback = "https://" + net.JoinHostPort(host, port)
 	if o.PublicURL != "" {
 		h.fallback = strings.TrimRight(o.PublicURL, "/")
 		if u, err := url.Parse(o.PublicURL); err == nil {
-			h.names[strings.ToLower(u.Hostname())] = true
+			h.names[strings.ToLower(u.Hostname())], h.ports[u.Port()] = true, true
 		}
 	}
 	return h
@@ -45,11 +51,11 @@ func newHosts(o Options, listen net.Addr, hostname string, proxies []netip.Prefi
 // base returns scheme, host and port by which the client came.
 func (h *hosts) base(r *http.Request) (string, bool) {
 	host := r.Host
-	name := host
-	if n, _, err := net.SplitHostPort(host); err == nil {
-		name = n
+	name, port := host, ""
+	if n, p, err := net.SplitHostPort(host); err == nil {
+		name, port = n, p
 	}
-	if !h.names[strings.ToLower(strings.Trim(name, "[]"))] {
+	if !h.names[strings.ToLower(strings.Trim(name, "[]"))] || !h.ports[port] {
 		return "", false
 	}
 	scheme := "https"

@@ -10,7 +10,7 @@ import (
 )
 
 func TestBaseFollowsTheClientOnlyToOurNames(t *testing.T) {
-	o := Options{AllowedHosts: []string{"Intertie.Internal"}, PublicURL: "https://events.example.com/"}
+	o := Options{AllowedHosts: []string{"Intertie.Internal", "Mapped.example:9443"}, PublicURL: "https://events.example.com/"}
 	h := newHosts(o, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 10), Port: 8443}, "Workbench", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
 	if h.fallback != "https://events.example.com" {
 		t.Errorf("fallback %s", h.fallback)
@@ -24,6 +24,10 @@ func TestBaseFollowsTheClientOnlyToOurNames(t *testing.T) {
 		"workbench:8443":          "https://workbench:8443",
 		"intertie.internal":       "https://intertie.internal",
 		"events.example.com":      "https://events.example.com",
+		"mapped.example:9443":     "https://mapped.example:9443",
+		"localhost:9443":          "https://localhost:9443",
+		"localhost:8080":          "", // another program on the same machine
+		"events.example.com:4443": "",
 		"evil.example":            "",
 		"evil.example:8443":       "",
 		"localhost.evil.example":  "",

@@ -33,11 +33,20 @@ type front struct {
 	// mayReadMetrics decides for clients from elsewhere.
 	mayReadMetrics func(*http.Request) bool
 	ready          func() error
+	// metricsByToken says that being on this machine is not enough to read metrics.
+	metricsByToken bool
 	plain          bool // the listener without TLS: publishing only
-	draining       *atomic.Bool
+	// secure reports whether a request came to the plain listener by a proxy that
+	// the client reached with TLS.
+	secure   func(*http.Request) bool
+	draining *atomic.Bool
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.plain && hasToken(r) && !f.secure(r) {
+		refuseToken(w)
+		return
+	}
 	if f.publish.Claims(r) {
 		f.publish.ServeHTTP(w, r)
 		return
@@ -77,11 +86,36 @@ func (f *front) serveReady(w http.ResponseWriter) {
 	answer(w, http.StatusOK, "ready")
 }
 
-// serveMetrics shows the metrics to this machine, and to principals that may
-// read everything: they name the topics and subscriptions of all customers.
+// hasToken reports whether a request brings a bearer token.
+func hasToken(r *http.Request) bool {
+	for _, v := range r.Header["Authorization"] {
+		if scheme, _, _ := strings.Cut(v, " "); strings.EqualFold(scheme, "Bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseToken refuses a bearer token that everybody on the way could read: it opens
+// more than one endpoint. The client is told, so that it does not send it again.
+func refuseToken(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = io.WriteString(w, `{"error":{"code":"HttpsRequired","message":"Bearer tokens are taken over HTTPS only: send the request to the HTTPS address of this server, or use a key or a SAS token, and regard this token as known to others."}}`+"\n")
+}
+
+// serveMetrics shows the metrics to this machine, unless others may come by way of
+// it, and to principals that may read everything: they name the topics and
+// subscriptions of all customers.
 func (f *front) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	if !fromThisMachine(r) && !f.mayReadMetrics(r) {
-		answer(w, http.StatusForbidden, "metrics are shown to this machine and to bearer tokens with the Reader role at '/'")
+	here := !f.metricsByToken && fromThisMachine(r)
+	if !here && !f.mayReadMetrics(r) {
+		to := "this machine and to "
+		if f.metricsByToken {
+			to = ""
+		}
+		answer(w, http.StatusForbidden, "metrics are shown to "+to+"bearer tokens with the Reader role at '/'")
 		return
 	}
 	f.metrics.ServeHTTP(w, r)
@@ -111,6 +145,8 @@ func mayReadMetrics(tokens *access.Tokens, authorizer *access.Authorizer, hosts 
 
 func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n") // the client is gone: nobody left to tell
 }

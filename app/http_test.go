@@ -25,6 +25,66 @@ func newFront() *front {
 	return &front{
 		publish: named("publish"), edges: []edge{named("arm"), named("graph")}, metrics: named("metrics"),
 		mayReadMetrics: func(*http.Request) bool { return false }, ready: func() error { return nil }, draining: &atomic.Bool{},
+		secure: func(r *http.Request) bool { return r.Header.Get("X-Forwarded-Proto") == "https" },
+	}
+}
+
+// A token that came over plain HTTP is known to everybody on the way.
+func TestTokensAreRefusedWithoutTLS(t *testing.T) {
+	plain := newFront()
+	plain.plain = true
+	for _, c := range []struct {
+		front       *front
+		header      string
+		value, told string
+		want        int
+	}{
+		{plain, "Authorization", "Bearer x", "", 403},
+		{plain, "Authorization", "bearer x", "", 403},
+		{plain, "Authorization", "Bearer x", "https", 200}, // the proxy has taken it over TLS
+		{plain, "Authorization", "SharedAccessSignature r=x", "", 200},
+		{plain, "aeg-sas-key", "x", "", 200},
+		{newFront(), "Authorization", "Bearer x", "", 200},
+	} {
+		for _, path := range []string{"/ns1.westeurope-1/api/events", "/else"} {
+			r := httptest.NewRequest(http.MethodPost, path, nil)
+			r.Header.Set(c.header, c.value)
+			r.Header.Set("X-Forwarded-Proto", c.told)
+			w := httptest.NewRecorder()
+			c.front.ServeHTTP(w, r)
+			if w.Code != c.want || w.Code == 403 && !strings.Contains(w.Body.String(), `"code":"HttpsRequired"`) {
+				t.Errorf("%s, plain %v, %s %s, by a proxy over %q: %d %s", path, c.front.plain, c.header, c.value, c.told, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// Where a proxy may stand on this machine, nobody is this machine.
+func TestMetricsBehindAProxyNeedAToken(t *testing.T) {
+	for _, set := range []func(*Options){
+		func(o *Options) { o.PublicURL = "https://events.example" },
+		func(o *Options) { o.TrustedProxies = []string{"127.0.0.1"} },
+		func(*Options) {},
+	} {
+		o := DefaultOptions()
+		set(&o)
+		dir := t.TempDir()
+		a := start(t, dir, set)
+		resp, err := client(t, dir).Get("https://" + a.listener.Addr().String() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		want := http.StatusForbidden
+		if o.PublicURL == "" && len(o.TrustedProxies) == 0 {
+			want = http.StatusOK
+		}
+		if resp.StatusCode != want {
+			t.Errorf("public URL %q, proxies %q: %s", o.PublicURL, o.TrustedProxies, resp.Status)
+		}
+		stop(t, a)
 	}
 }
 

@@ -75,7 +75,8 @@ type Options struct {
 	// Gallery is a YAML file with the partners of the gallery. Empty removes those
 	// that an earlier file brought.
 	Gallery string
-	// AllowedHosts are further names by which clients may call the server.
+	// AllowedHosts are further names by which clients may call the server, each with
+	// a port if that is another one as well.
 	AllowedHosts []string
 	// TrustedProxies are addresses or networks whose X-Forwarded-For and
 	// X-Forwarded-Proto are believed.
@@ -83,6 +84,9 @@ type Options struct {
 	// Profile is a loopback address that serves runtime profiles; empty serves
 	// none. A heap profile holds secrets, so it is off by default.
 	Profile string
+	// StopGrace is for how long a server that is to stop answers 503 with Retry-After
+	// before it closes its listeners; less than 5 s.
+	StopGrace time.Duration
 	// Logger receives everything worth telling; nil discards it.
 	Logger *slog.Logger
 	// Version is shown in the metrics.
@@ -118,7 +122,13 @@ func (w WebhookTokens) validate() error {
 // event.
 const longestDelay = 24 * time.Hour
 
+// longestGrace leaves a stop time for deliveries.
+const longestGrace = stepLimit
+
 func (o Options) validateDelays() error {
+	if o.StopGrace < 0 || o.StopGrace >= longestGrace {
+		return fmt.Errorf("--stop-grace is %v: it must be less than %v", o.StopGrace, longestGrace)
+	}
 	for _, d := range o.RetrySchedule {
 		if d < time.Millisecond || d > longestDelay {
 			return fmt.Errorf("--retry-schedule holds %v: each delay must be between 1ms and 24h", d)

@@ -62,18 +62,27 @@ func TestTheLongestBindingWins(t *testing.T) {
 		return "/subscriptions/s1/resourceGroups/" + group + "/providers/Microsoft.Storage/storageAccounts/" + name
 	}
 	for id, want := range map[string]string{
-		account("rg", "one"):                                 "/one",
-		strings.ToUpper(account("rg", "one")) + "/":          "/one",
-		account("rg", "two"):                                 "/group",
-		account("rg-2", "one"):                               "/all", // rg is not the beginning of rg-2
-		strings.Replace(account("rg", "one"), "s1", "s2", 1): "/data/blobs/one",
-		strings.Replace(account("rg", "ONE"), "s1", "s2", 1): "/data/blobs/one",
-		// What an id says must never lead out of the folder.
-		strings.Replace(account("rg", ".."), "s1", "s2", 1):  "/data/blobs/unnamed",
-		strings.Replace(account("rg", "."), "s1", "s2", 1):   "/data/blobs/unnamed",
-		strings.Replace(account("rg", `a\b`), "s1", "s2", 1): "/data/blobs/unnamed",
-		strings.Replace(account("rg", "a.b"), "s1", "s2", 1): "/data/blobs/unnamed",
-		"not an id": "/data/blobs/unnamed",
+		account("rg", "one"):                        "/one",
+		strings.ToUpper(account("rg", "one")) + "/": "/one",
+		account("rg", "two"):                        "/group",
+		account("rg-2", "one"):                      "/all", // rg is not the beginning of rg-2
+		// Without one it is a folder of its own, however the id is spelled.
+		strings.Replace(account("rg", "one"), "s1", "s2", 1):                       "/data/blobs/one@rg@s2",
+		strings.ToUpper(strings.Replace(account("rg", "one"), "s1", "s2", 1)):      "/data/blobs/one@rg@s2",
+		strings.Replace(account("rg.2_(x)", "one"), "s1", "s2", 1):                 "/data/blobs/one@rg.2_(x)@s2",
+		strings.Replace(account("größe", "one"), "s1", "s2", 1):                    "/data/blobs/one@" + hashed("größe") + "@s2",
+		strings.Replace(account(strings.Repeat("r", 91), "one"), "s1", "s2", 1):    "/data/blobs/one@" + hashed(strings.Repeat("r", 91)) + "@s2",
+		strings.Replace(account("rg", "one"), "s1", "s2/resourceGroups/rg/x@y", 1): "/data/blobs/unnamed@" + hashed("/subscriptions/s2/resourcegroups/rg/x@y/resourcegroups/rg/providers/microsoft.storage/storageaccounts/one"),
+		// What an id says must never lead out of the folder, nor into that of another.
+		strings.Replace(account("rg", ".."), "s1", "s2", 1):     "/data/blobs/unnamed@" + hashed(strings.ToLower(strings.Replace(account("rg", ".."), "s1", "s2", 1))),
+		strings.Replace(account("rg", "."), "s1", "s2", 1):      "/data/blobs/unnamed@" + hashed(strings.ToLower(strings.Replace(account("rg", "."), "s1", "s2", 1))),
+		strings.Replace(account("rg", `a\b`), "s1", "s2", 1):    "/data/blobs/unnamed@" + hashed(strings.ToLower(strings.Replace(account("rg", `a\b`), "s1", "s2", 1))),
+		strings.Replace(account("rg", "a.b"), "s1", "s2", 1):    "/data/blobs/unnamed@" + hashed(strings.ToLower(strings.Replace(account("rg", "a.b"), "s1", "s2", 1))),
+		strings.Replace(account("rg", "one@rg"), "s1", "s2", 1): "/data/blobs/unnamed@" + hashed(strings.ToLower(strings.Replace(account("rg", "one@rg"), "s1", "s2", 1))),
+		strings.Replace(account("rg@x", "one"), "s1", "s2", 1):  "/data/blobs/one@" + hashed("rg@x") + "@s2",
+		strings.Replace(account("..", "one"), "s1", "s2", 1):    "/data/blobs/one@..@s2",
+		strings.Replace(account("rg", "one"), "s1", "..", 1):    "/data/blobs/unnamed@" + hashed("/subscriptions/../resourcegroups/rg/providers/microsoft.storage/storageaccounts/one"),
+		"not an id": "/data/blobs/unnamed@" + hashed("not an id"),
 	} {
 		if diff := cmp.Diff(blob.NewDirectory(want), b.of(id), cmp.AllowUnexported(blob.Directory{})); diff != "" {
 			t.Errorf("%s:\n%s", id, diff)

@@ -5,15 +5,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/intertie/intertie/arm"
-	"github.com/intertie/intertie/destination/blob"
 	"github.com/intertie/intertie/destination/webhook"
 	"github.com/intertie/intertie/event"
 	"github.com/intertie/intertie/eventgrid"
-	"github.com/intertie/intertie/resource"
 )
 
 // webhooks gives the rules of package eventgrid a way to endpoints.
@@ -60,33 +56,4 @@ func trustPool(files ...string) (*x509.CertPool, error) {
 		}
 	}
 	return pool, nil
-}
-
-// blobStores finds the store for a storage account: by the longest binding of
-// its id, otherwise a folder of its own below root.
-type blobStores struct {
-	root     string
-	bindings []binding
-}
-
-func (b *blobStores) of(accountID string) blob.Store {
-	key := strings.ToLower(strings.TrimRight(accountID, "/"))
-	best := -1
-	for i, bound := range b.bindings {
-		covers := key == bound.prefix || strings.HasPrefix(key, bound.prefix+"/")
-		if covers && (best < 0 || len(bound.prefix) > len(b.bindings[best].prefix)) {
-			best = i
-		}
-	}
-	if best >= 0 {
-		return b.bindings[best].store
-	}
-	name := "unnamed"
-	if id, err := resource.ParseID(accountID); err == nil {
-		name = strings.ToLower(id.Name())
-	}
-	if !filepath.IsLocal(name) || strings.ContainsAny(name, `./\`) {
-		name = "unnamed" // must not lead out of root, whoever let it in
-	}
-	return blob.NewDirectory(filepath.Join(b.root, name))
 }

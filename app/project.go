@@ -19,7 +19,7 @@ import (
 // store, so when a management call returns, publishing and delivery already do
 // what it said.
 type projection struct {
-	store        *store.Store
+	store        resource.Reader
 	authorizer   *access.Authorizer
 	directory    *directory
 	table        *publish.Table
@@ -37,6 +37,11 @@ type projection struct {
 
 	// domains holds the topics of each domain, which change one at a time.
 	domains map[resource.UID]*publish.DomainTopics
+	// channels holds those of each partner namespace, likewise.
+	channels map[resource.UID]*publish.Channels
+	// delivering holds the topics of the event subscriptions that deliver to each
+	// partner destination, by the keys of both.
+	delivering map[string]map[string]resource.ID
 	// built are the subscriptions as delivery got them last: one that has not
 	// changed is not built again when another of its topic has.
 	built map[resource.UID]built
@@ -51,13 +56,16 @@ type built struct {
 // from the state after all of them.
 type touched struct {
 	endpoints map[string]resource.ID // partner namespaces, topics, domains
+	channels  map[string]resource.ID // channels and event channels
 	topics    map[string]resource.ID // what has event subscriptions
-	roles     bool
+	roles     access.Changes
 }
 
 // observe applies one transaction. It is called with one at a time, in order.
 func (p *projection) observe(changes []store.Change) {
-	t := touched{endpoints: make(map[string]resource.ID), topics: make(map[string]resource.ID)}
+	t := touched{
+		endpoints: make(map[string]resource.ID), channels: make(map[string]resource.ID), topics: make(map[string]resource.ID),
+	}
 	for _, c := range changes {
 		if c.New == nil || c.Old != nil && c.Old.UID != c.New.UID {
 			p.removed(c.Old)
@@ -69,21 +77,17 @@ func (p *projection) observe(changes []store.Change) {
 		}
 		p.changed(c, r, &t)
 	}
-	if t.roles {
-		p.setRoles()
+	if !t.roles.Empty() {
+		p.authorizer.Apply(t.roles)
 	}
 	for _, id := range t.topics {
 		p.setTopic(id)
 	}
-	var sources []*publish.Source
-	for _, id := range t.endpoints {
-		if source := p.endpoint(id); source != nil {
-			sources = append(sources, source)
-			p.certificates.region(source.Region)
-		}
+	for _, id := range t.channels {
+		p.setChannel(id)
 	}
-	if len(sources) > 0 {
-		p.table.Set(sources...) // once: each call copies the table
+	for _, id := range t.endpoints {
+		p.setEndpoint(id)
 	}
 }
 
@@ -95,19 +99,26 @@ func (p *projection) changed(c store.Change, r *resource.Resource, t *touched) {
 		if err := p.directory.observe(c); err != nil {
 			p.logger.Error("a service principal cannot be read; it cannot sign in", "id", r.ID, "error", err)
 		}
-		if c.Old != nil {
+		if c.Old != nil && isPrincipal(c.Old.ID) {
 			p.issued.Forget()
 		}
-	case resource.TypeRoleAssignment, arm.TypeRoleDefinition:
-		t.roles = true
+	case resource.TypeRoleAssignment:
+		p.assigned(c, &t.roles)
+	case arm.TypeRoleDefinition:
+		p.defined(c, &t.roles)
 	case eventgrid.TypePartnerNamespace:
 		t.endpoints[r.ID.Key()] = r.ID
 	case eventgrid.TypeChannel, eventgrid.TypeEventChannel:
-		t.endpoints[r.ID.Parent().Key()] = r.ID.Parent()
+		t.channels[r.ID.Key()] = r.ID
 	case eventgrid.TypePartnerTopic:
 		t.topics[r.ID.Key()] = r.ID
-		if id, ok := eventgrid.ChannelID(r); ok {
-			t.endpoints[id.Parent().Key()] = id.Parent()
+		for _, topic := range []*resource.Resource{c.Old, c.New} { // which may be of different channels
+			if topic == nil {
+				continue
+			}
+			if id, ok := eventgrid.ChannelID(topic); ok {
+				t.channels[id.Key()] = id
+			}
 		}
 	case eventgrid.TypeTopic, eventgrid.TypeDomain:
 		t.topics[r.ID.Key()], t.endpoints[r.ID.Key()] = r.ID, r.ID
@@ -119,8 +130,8 @@ func (p *projection) changed(c store.Change, r *resource.Resource, t *touched) {
 			}
 		}
 	case eventgrid.TypePartnerDestination:
-		for _, id := range eventgrid.SubscriptionsTo(p.store, r.ID) {
-			t.topics[id.Parent().Key()] = id.Parent()
+		for _, topic := range p.delivering[r.ID.Key()] {
+			t.topics[topic.Key()] = topic
 		}
 	case eventgrid.TypeSystemTopic:
 		t.topics[r.ID.Key()] = r.ID
@@ -130,7 +141,31 @@ func (p *projection) changed(c store.Change, r *resource.Resource, t *touched) {
 	default:
 		if isSubscription(r.Type) {
 			t.topics[r.ID.Parent().Key()] = r.ID.Parent()
+			p.delivers(c)
 		}
+	}
+}
+
+// delivers notes to which partner destination an event subscription delivers.
+func (p *projection) delivers(c store.Change) {
+	if c.Old != nil {
+		if id, ok := eventgrid.PartnerDestinationOf(c.Old); ok {
+			delete(p.delivering[id.Key()], c.Old.ID.Key())
+			if len(p.delivering[id.Key()]) == 0 {
+				delete(p.delivering, id.Key())
+			}
+		}
+	}
+	if c.New == nil {
+		return
+	}
+	if id, ok := eventgrid.PartnerDestinationOf(c.New); ok {
+		of := p.delivering[id.Key()]
+		if of == nil {
+			of = make(map[string]resource.ID)
+			p.delivering[id.Key()] = of
+		}
+		of[c.New.ID.Key()] = c.New.ID.Parent()
 	}
 }
 
@@ -141,6 +176,7 @@ func (p *projection) removed(r *resource.Resource) {
 	case eventgrid.TypePartnerNamespace:
 		p.table.Remove(r.UID)
 		p.publishing.Forget(r.ID.String())
+		delete(p.channels, r.UID)
 	case eventgrid.TypePartnerTopic:
 		p.dispatcher.RemoveTopic(r.UID)
 		p.publishing.Forget(r.ID.String())
@@ -184,6 +220,15 @@ func (p *projection) topicsOf(domain resource.UID) *publish.DomainTopics {
 	return topics
 }
 
+func (p *projection) channelsOf(namespace resource.UID) *publish.Channels {
+	channels := p.channels[namespace]
+	if channels == nil {
+		channels = &publish.Channels{}
+		p.channels[namespace] = channels
+	}
+	return channels
+}
+
 // raises returns what a system topic shows of this server's own doings: the
 // zero id when nothing.
 func (p *projection) raises(topic *resource.Resource) resource.ID {
@@ -198,24 +243,37 @@ func isSubscription(typ string) bool {
 	return slices.Contains(eventgrid.SubscriptionTypes(), typ)
 }
 
-func (p *projection) setRoles() {
-	var all []access.Assignment
-	for _, r := range p.store.List(resource.TypeRoleAssignment, resource.ID{}) {
-		a, err := arm.AssignmentOf(r)
-		if err != nil {
-			p.logger.Error("a role assignment cannot be read; it grants nothing", "id", r.ID, "error", err)
-			continue
+// assigned notes what becomes of a role assignment. One that cannot be read grants
+// nothing.
+func (p *projection) assigned(c store.Change, roles *access.Changes) {
+	if c.Old != nil {
+		if a, err := arm.AssignmentOf(c.Old); err == nil {
+			roles.Gone = append(roles.Gone, a)
 		}
-		all = append(all, a)
 	}
-	var custom []access.Role
-	for _, r := range p.store.List(arm.TypeRoleDefinition, resource.ID{}) {
-		role, err := arm.RoleOf(r)
-		if err != nil {
-			p.logger.Error("a role definition cannot be read; it grants nothing", "id", r.ID, "error", err)
-			continue
-		}
-		custom = append(custom, role)
+	if c.New == nil {
+		return
 	}
-	p.authorizer.Set(all, custom)
+	a, err := arm.AssignmentOf(c.New)
+	if err != nil {
+		p.logger.Error("a role assignment cannot be read; it grants nothing", "id", c.New.ID, "error", err)
+		return
+	}
+	roles.Assigned = append(roles.Assigned, a)
+}
+
+// defined is assigned for a custom role.
+func (p *projection) defined(c store.Change, roles *access.Changes) {
+	r := c.New
+	if r == nil {
+		roles.GoneRoles = append(roles.GoneRoles, c.Old.ID.Name())
+		return
+	}
+	role, err := arm.RoleOf(r)
+	if err != nil {
+		p.logger.Error("a role definition cannot be read; it grants nothing", "id", r.ID, "error", err)
+		roles.GoneRoles = append(roles.GoneRoles, r.ID.Name())
+		return
+	}
+	roles.Roles = append(roles.Roles, role)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,25 +11,33 @@ import (
 	"github.com/intertie/intertie/resource"
 )
 
-// endpoint returns what the publish API needs of a resource that has an
-// endpoint, nil for one that is gone or cannot be read.
-func (p *projection) endpoint(id resource.ID) *publish.Source {
+// setEndpoint makes a resource that has an endpoint what publishers find there.
+func (p *projection) setEndpoint(id resource.ID) {
 	r, ok := p.store.Get(id)
 	if !ok {
-		return nil
+		return // removed has seen to it
 	}
-	build := p.namespace
+	build, kind := p.namespace, publish.Namespace
 	if r.Type != eventgrid.TypePartnerNamespace {
-		build = p.topic
+		build, kind = p.topic, kindOf(r)
 	}
 	source, err := build(r)
 	if err != nil {
-		p.logger.Error("a resource with an endpoint cannot be read; it takes no events", "id", r.ID, "error", err)
-		p.table.Remove(r.UID)
-		return nil
+		// Not the last version: it may have keys that were taken back since.
+		p.logger.Error("a resource with an endpoint cannot be read; publishers are asked to come back", "id", r.ID, "error", err)
+		source = &publish.Source{UID: r.UID, ID: r.ID.String(), Name: r.ID.Name(), Region: r.Location, Kind: kind, Unreadable: true}
 	}
 	source.Counts = p.publishing.Source(source.Kind, source.ID)
-	return source
+	p.certificates.region(source.Region)
+	p.table.Set(source)
+}
+
+// kindOf is the kind of a custom topic or a domain.
+func kindOf(r *resource.Resource) publish.Kind {
+	if r.Type == eventgrid.TypeDomain {
+		return publish.Domain
+	}
+	return publish.Topic
 }
 
 // source returns what all resources with an endpoint have in common.
@@ -55,10 +64,7 @@ func (p *projection) topic(r *resource.Resource) (*publish.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind := publish.Topic
-	if r.Type == eventgrid.TypeDomain {
-		kind = publish.Domain
-	}
+	kind := kindOf(r)
 	s, err := source(r, kind, props.PublicNetworkAccess, props.DisableLocalAuth, props.InboundIPRules)
 	if err != nil {
 		return nil, err
@@ -79,36 +85,71 @@ func (p *projection) namespace(r *resource.Resource) (*publish.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Schema = event.CloudEvents
-	s.Channels, s.BySource = make(map[string]*publish.Channel), make(map[string][]*publish.Channel)
+	s.Schema, s.Channels = event.CloudEvents, p.channelsOf(r.UID)
 	if ns.RoutingMode == eventgrid.SourceEventAttribute {
 		s.Routing = publish.SourceEventAttribute
 	}
-	for _, c := range p.store.List(eventgrid.TypeChannel, r.ID) {
-		props, err := resource.Properties[eventgrid.Channel](c)
-		if err != nil {
-			return nil, err
-		}
-		name := strings.ToLower(c.ID.Name())
-		if props.PartnerTopic == nil { // nothing is published to it
-			s.Channels[name] = &publish.Channel{Name: c.ID.Name(), Destination: true}
-			continue
-		}
-		s.Channels[name] = p.channel(c, props.PartnerTopic.ID(), props.PartnerTopic.EventTypes)
-	}
-	for _, c := range p.store.List(eventgrid.TypeEventChannel, r.ID) {
-		props, err := resource.Properties[eventgrid.EventChannel](c)
-		if err != nil {
-			return nil, err
-		}
-		channel := p.channel(c, props.Destination.ID(), nil)
-		if channel.Filter, err = props.Filter.Compile(); err != nil {
-			return nil, fmt.Errorf("compile the filter of %s: %w", c.ID, err)
-		}
-		key := publish.RoutingKey(props.Source.Source)
-		s.BySource[key] = append(s.BySource[key], channel)
-	}
 	return s, nil
+}
+
+// setChannel makes a channel or event channel what events are routed by. It costs
+// the same however many others the namespace has.
+func (p *projection) setChannel(id resource.ID) {
+	namespace, ok := p.store.Get(id.Parent())
+	if !ok {
+		return // its channels went with it
+	}
+	channels := p.channelsOf(namespace.UID)
+	set, remove := p.setNamed, channels.Remove
+	if strings.EqualFold(id.Type(), eventgrid.TypeEventChannel) {
+		set, remove = p.setSourced, channels.RemoveSource
+	}
+	if r, ok := p.store.Get(id); ok {
+		set(channels, r)
+	} else {
+		remove(id.Name())
+	}
+}
+
+// setNamed is setChannel for a channel.
+func (p *projection) setNamed(channels *publish.Channels, c *resource.Resource) {
+	props, err := resource.Properties[eventgrid.Channel](c)
+	switch {
+	case err != nil:
+		p.logger.Error("a channel cannot be read; its publishers are asked to come back", "id", c.ID, "error", err)
+		channels.Set(&publish.Channel{Name: c.ID.Name(), Unreadable: true})
+	case props.PartnerTopic == nil: // nothing is published to it
+		channels.Set(&publish.Channel{Name: c.ID.Name(), Destination: true})
+	default:
+		channels.Set(p.channel(c, props.PartnerTopic.ID(), props.PartnerTopic.EventTypes))
+	}
+}
+
+// setSourced is setChannel for an event channel.
+func (p *projection) setSourced(channels *publish.Channels, c *resource.Resource) {
+	key, channel, err := p.sourced(c)
+	if err != nil {
+		p.logger.Error("an event channel cannot be read; publishers to its namespace are asked to come back", "id", c.ID, "error", err)
+		channels.Obscure(c.ID.Name())
+		return
+	}
+	channels.SetSource(key, channel)
+}
+
+// sourced returns an event channel and the key of the source whose events it gets.
+func (p *projection) sourced(c *resource.Resource) (string, *publish.Channel, error) {
+	props, err := resource.Properties[eventgrid.EventChannel](c)
+	if err != nil {
+		return "", nil, err
+	}
+	if props.Source == nil || props.Destination == nil {
+		return "", nil, errors.New("it has no source or no destination")
+	}
+	channel := p.channel(c, props.Destination.ID(), nil)
+	if channel.Filter, err = props.Filter.Compile(); err != nil {
+		return "", nil, fmt.Errorf("compile its filter: %w", err)
+	}
+	return publish.RoutingKey(props.Source.Source), channel, nil
 }
 
 // channel returns the data plane's view of a channel or event channel.
@@ -130,7 +171,8 @@ func (p *projection) channel(c *resource.Resource, topicID resource.ID, types *e
 	}
 	props, err := resource.Properties[eventgrid.PartnerTopic](topic)
 	if err != nil {
-		p.logger.Error("a partner topic cannot be read; it gets no events", "id", topicID, "error", err)
+		p.logger.Error("a partner topic cannot be read; publishers to its channel are asked to come back", "id", topicID, "error", err)
+		out.Unreadable = true
 		return out
 	}
 	out.Topic, out.Counts = topic.UID, p.publishing.PartnerTopic(topic.ID.String())

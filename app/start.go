@@ -131,6 +131,12 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	if written+removed > 0 {
 		a.logger.Info("gallery of partners follows its file", "file", a.opts.Gallery, "written", written, "removed", removed)
 	}
+	if err := removeImpostors(ctx, p.store, a.logger); err != nil {
+		return err
+	}
+	if err := bindNames(ctx, p.store, a.now().UTC()); err != nil {
+		return err
+	}
 	a.directory = newDirectory(p.store, a.now)
 	p.authorizer = &access.Authorizer{}
 	o := access.TokenOptions{Directory: a.directory}
@@ -179,19 +185,22 @@ func (a *App) followResources(ctx context.Context, p *parts) error {
 	}
 	p.expiry = newExpiry(p.rules, p.store, p.emitter, a.now, a.logger)
 	p.table, p.publishing = &publish.Table{}, publish.NewMetrics(p.registry)
+	blobs := &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: p.bindings}
+	blobs.adopt(eventgrid.DeadLetterAccounts(p.store), a.logger)
 	projection := &projection{
 		store: p.store, authorizer: p.authorizer, directory: a.directory, table: p.table, publishing: p.publishing,
 		dispatcher: p.dispatcher, webhooks: p.webhooks, tokens: p.sender, sources: p.emitter.Sources, notices: p.notices,
 		expiry: p.expiry, certificates: p.certs, logger: a.logger, issued: p.tokens,
-		blobs:   &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: p.bindings},
-		domains: make(map[resource.UID]*publish.DomainTopics), built: make(map[resource.UID]built),
+		blobs:   blobs,
+		domains: make(map[resource.UID]*publish.DomainTopics), channels: make(map[resource.UID]*publish.Channels),
+		delivering: make(map[string]map[string]resource.ID), built: make(map[resource.UID]built),
 	}
 	p.store.Observe(projection.observe)
 	return a.writeAdminEnv(ctx, p.secret)
 }
 
 func (a *App) newCertificates(hostname string) *certificates {
-	extra := append([]string(nil), a.opts.AllowedHosts...)
+	var extra []string
 	for name := range a.hosts.names {
 		extra = append(extra, name)
 	}

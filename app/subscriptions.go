@@ -25,8 +25,9 @@ func (p *projection) setTopic(id resource.ID) {
 	for _, r := range p.store.List(id.Type()+"/eventSubscriptions", id) {
 		sub, err := p.subscription(topic, r)
 		if err != nil {
-			p.logger.Error("an event subscription cannot be read; it gets no events", "id", r.ID, "error", err)
-			continue
+			p.logger.Error("an event subscription cannot be read: delivery goes on by its last version that could, or its events wait",
+				"id", r.ID, "error", err)
+			sub = parked(topic, r)
 		}
 		if sub != nil {
 			subs = append(subs, sub)
@@ -35,17 +36,26 @@ func (p *projection) setTopic(id resource.ID) {
 	p.dispatcher.SetTopic(topic.UID, topic.ID.String(), subs)
 }
 
+// parked is what delivery gets of an event subscription that cannot be read: to
+// leave it out would be to delete it.
+func parked(topic, r *resource.Resource) *deliver.Subscription {
+	return &deliver.Subscription{UID: r.UID, ID: r.ID.String(), Name: r.ID.Name(), Topic: topic.UID, Parked: true}
+}
+
 // subscription returns nil for one whose endpoint has not consented yet.
 func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscription, error) {
 	if b, ok := p.built[r.UID]; ok && b.revision == r.Revision {
 		return b.sub, nil
 	}
-	to, err := eventgrid.DestinationOf(p.store, r)
-	if err != nil || to.State == eventgrid.Unconsented {
-		return nil, err
-	}
 	es, err := resource.Properties[eventgrid.EventSubscription](r)
 	if err != nil {
+		return nil, err
+	}
+	if es.Destination == nil || es.Destination.Properties == nil {
+		return nil, errors.New("it has no destination")
+	}
+	to, err := eventgrid.DestinationOf(p.store, r)
+	if err != nil || to.State == eventgrid.Unconsented {
 		return nil, err
 	}
 	spec := filter.Spec{}

@@ -76,7 +76,7 @@ func azOwnTopics(t *testing.T, z *azCLI, hook *receiver) {
 	until(t, 20*time.Second, "the events arrive", func() bool {
 		return hook.hasAll("/all", []string{"blue", "red", "little"}) && hook.hasAll("/kept", []string{"blue"})
 	})
-	blobs := filepath.Join(z.server.dir, "blobs", z.vars["account"], "undelivered")
+	blobs := filepath.Join(z.server.dir, "blobs", z.vars["account"]+"@depl@"+z.vars["subscription"], "undelivered")
 	until(t, 20*time.Second, "the refused event is a dead letter", func() bool { return len(deadLettersIn(t, blobs)) > 0 })
 	if got := deadLettersIn(t, blobs); len(got) != 1 || got[0].fields["id"] != "blue" {
 		t.Errorf("dead letters: %v", got)

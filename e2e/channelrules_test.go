@@ -50,7 +50,7 @@ func TestChannelRules(t *testing.T) {
 	}
 
 	customer.makeGroup(t)
-	refused("provider not registered by the customer", try(), 409, "MissingSubscriptionRegistration")
+	refused("provider not registered by the customer", try(), 403, "PartnerNotAuthorized")
 	if a := customer.call(t, "POST", "/subscriptions/"+customer.subscription+"/providers/Microsoft.EventGrid/register?api-version=2021-04-01", ""); a.status != 200 {
 		t.Fatal(a.status, string(a.body))
 	}
@@ -72,8 +72,8 @@ func TestChannelRules(t *testing.T) {
 	customer.authorize(t, immutableID)
 
 	refused("wrong routing mode", partner.channel(t, "by-source", "abc", customer.subscription, customer.group, "abc"), 400, "InvalidRequest")
-	refused("no such group", partner.channel(t, namespace, "abc", customer.subscription, "rg-nowhere", "abc"), 404, "ResourceGroupNotFound")
-	refused("no such subscription", partner.channel(t, namespace, "abc", "00000000-0000-4000-8000-000000000000", customer.group, "abc"), 404, "SubscriptionNotFound")
+	refused("no such group", partner.channel(t, namespace, "abc", customer.subscription, "rg-nowhere", "abc"), 403, "PartnerNotAuthorized")
+	refused("no such subscription", partner.channel(t, namespace, "abc", "00000000-0000-4000-8000-000000000000", customer.group, "abc"), 403, "PartnerNotAuthorized")
 	refused("bad topic name", partner.channel(t, namespace, "abc", customer.subscription, customer.group, "a_c"), 400, "InvalidRequest")
 	if err := partner.putChannel(t, customer, "taken"); err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func TestDeadLetters(t *testing.T) {
 	grid.mustPublish(t, gridEvent("g", `{"n":12345678901234567890}`), nil)
 	cloud.mustPublish(t, `{"specversion":"1.0","id":"c","source":"/shop","type":"t","data":{"n":1},"ext":"kept"}`, map[string]string{"Content-Type": "application/cloudevents+json"})
 	custom.mustPublish(t, `{"ref":"x","what":"t","where":"here","when":"2026-03-01T08:00:00Z","n":1}`, nil)
-	folder := filepath.Join(s.dir, "blobs", "dead")
+	folder := filepath.Join(s.dir, "blobs", strings.ToLower("dead@"+d.group+"@"+d.subscription))
 	byName := map[string]deadLetter{}
 	until(t, 30*time.Second, "every event has a dead letter", func() bool {
 		clear(byName)

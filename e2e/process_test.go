@@ -132,6 +132,7 @@ func program(args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
+	cmd.Env = append(cmd.Env, "INTERTIE_STOP_GRACE=0s") // nobody is told to come back
 	return cmd
 }
 

@@ -42,7 +42,7 @@ type serveCmd struct {
 	Gallery        string   `help:"YAML file with the partners that customers find in the gallery; read at the start." placeholder:"FILE" env:"INTERTIE_GALLERY"`
 	Limit          limits   `help:"Another limit than Azure's, such as topicsPerSubscription=1000; may be repeated." placeholder:"NAME=N" env:"INTERTIE_LIMIT"`
 	Regions        []string `help:"Regions to accept, with commas between; any unless set." placeholder:"NAME" env:"INTERTIE_REGIONS"`
-	AllowedHosts   []string `name:"allowed-hosts" help:"Host names, besides the obvious ones, by which clients may call this server." placeholder:"HOST" env:"INTERTIE_ALLOWED_HOSTS"`
+	AllowedHosts   []string `name:"allowed-hosts" help:"Host names, besides the obvious ones, by which clients may call this server; with a port (HOST:PORT) if that is not the one it listens on." placeholder:"HOST" env:"INTERTIE_ALLOWED_HOSTS"`
 	TrustedProxies []string `name:"trusted-proxies" help:"Addresses or networks of proxies whose forwarding headers are believed." placeholder:"CIDR" env:"INTERTIE_TRUSTED_PROXIES"`
 	MasterKeyFile  string   `name:"master-key-file" help:"File with the key that seals secrets; without it, a file in the data folder." default:"${master_key_file}" placeholder:"FILE" env:"INTERTIE_MASTER_KEY_FILE"`
 
@@ -63,6 +63,8 @@ type serveCmd struct {
 	IngressBytes  int `name:"ingress-bytes" help:"Bytes that each of them takes in a second (Azure: 5000000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_BYTES"`
 
 	OIDCIssuers []string `name:"oidc-issuer" sep:"none" help:"Issuer of tokens beside this server: URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]; may be repeated." placeholder:"URL" env:"INTERTIE_OIDC_ISSUER"`
+
+	StopGrace time.Duration `name:"stop-grace" help:"How long a server that is to stop answers 503 before it closes its listeners. Default ${default}." default:"1s" placeholder:"DURATION" env:"INTERTIE_STOP_GRACE"`
 
 	Profile string `help:"Loopback address that serves runtime profiles, for finding out what the server is busy with." hidden:"" placeholder:"ADDR" env:"INTERTIE_PROFILE"`
 
@@ -93,7 +95,7 @@ func (c *serveCmd) options() app.Options {
 	o.RetrySchedule, o.DeadLetterDelay, o.ValidationWindow = c.RetrySchedule, c.DeadLetterDelay, c.ValidationWindow
 	o.RetryNotFound, o.OIDCIssuers = c.RetryNotFound, c.OIDCIssuers
 	o.IngressEvents, o.IngressBytes = c.IngressEvents, c.IngressBytes
-	o.Gallery = c.Gallery
+	o.Gallery, o.StopGrace = c.Gallery, c.StopGrace
 	for name, value := range c.Limit {
 		_ = app.SetLimit(&o.Limits, name, value) // limits.Decode has tried it
 	}
@@ -108,6 +110,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	o.Logger = c.logger(s.err)
 	if err := o.Validate(); err != nil {
 		return usageError{err}
+	}
+	slog.SetDefault(o.Logger) // for what libraries have to say
+	if os.Geteuid() == 0 {
+		o.Logger.Warn("running as root: a fault of this program would be one of the whole machine; use an account of its own, which owns the data folder")
 	}
 	_, err := os.Stat(filepath.Join(o.Data, "admin.env"))
 	first := errors.Is(err, fs.ErrNotExist)
