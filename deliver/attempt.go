@@ -138,7 +138,7 @@ func (l *lane) failed(w *worker, started time.Time, v destination.Verdict) {
 		}
 	}
 	until := l.circuit.until
-	w.answer.round = l.circuit.round
+	w.answer.until = until
 	l.health.failed(v, now)
 	l.notify()
 	l.mu.Unlock()

@@ -19,13 +19,15 @@ type disk struct {
 	// forgets says that a record is handed out again as a whole after a crash, as by
 	// an engine that settles records; otherwise only what is open in it.
 	forgets bool
-	// copies says that what was read once is read anew for each subscription.
+	// copies says that deliveries are read anew each time, a few at once, as from a
+	// disk; what is on it takes no memory but that of the published events.
 	copies bool
 
 	mu      sync.Mutex
 	next    int
-	records []*record // in the order written
-	gone    int       // of those, settled whole
+	records []*record           // in the order written
+	gone    int                 // of those, settled whole
+	events  map[[16]byte][]byte // what copies are made of
 	changed chan struct{}
 	// writes counts calls by queue.
 	writes map[string]int
@@ -76,6 +78,9 @@ const (
 	queueBacklog = "backlog"
 	dropping     = "dropping a backlog" // what failing is asked before it
 )
+
+// copiedAtOnce is how many records a disk that copies hands out at once.
+const copiedAtOnce = 16
 
 func newDisk() *disk {
 	return &disk{forgets: true, changed: make(chan struct{}), writes: make(map[string]int)}
@@ -138,7 +143,19 @@ func (k *disk) tell() {
 }
 
 // publish accepts events as one batch.
-func (k *disk) publish(es ...eventlog.Entry) { k.add(&record{queue: queueEvents, entries: es}) }
+func (k *disk) publish(es ...eventlog.Entry) {
+	if k.copies {
+		k.mu.Lock()
+		for i := range es {
+			k.events[es[i].ID] = es[i].Event.JSON
+		}
+		k.mu.Unlock()
+	}
+	k.add(&record{queue: queueEvents, entries: es})
+}
+
+// copying makes the disk one that copies.
+func (k *disk) copying() { k.copies, k.events = true, make(map[[16]byte][]byte) }
 
 // count returns how many records of a queue are not settled.
 func (k *disk) count(queue string) int {
@@ -233,6 +250,11 @@ func (s *session) put(_ context.Context, queue string, sub resource.UID, ts []ev
 	}
 	s.mu.Lock()
 	s.writes[queue]++
+	if s.copies {
+		for i := range ds {
+			ds[i].Event.JSON = s.events[ds[i].ID]
+		}
+	}
 	s.mu.Unlock()
 	rs := []*record{{queue: queue, sub: sub, deliveries: ds}}
 	if queue != queueBacklog {
@@ -375,7 +397,7 @@ func (s *session) consume(ctx context.Context, queue string, sub resource.UID, h
 				}
 			}
 			next = append(next, r)
-			if queue == queueEvents || queue == queueBacklog {
+			if queue == queueEvents || queue == queueBacklog || s.copies && len(next) == copiedAtOnce {
 				break
 			}
 		}

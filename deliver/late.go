@@ -3,6 +3,7 @@ package deliver
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/resource"
@@ -105,8 +106,9 @@ type answer struct {
 	lane  *lane
 	state atomic.Int32
 	ids   [][16]byte
-	// round is that of the circuit when the attempt was given up.
-	round int
+	// until is the end of the probation that the endpoint had once the attempt was
+	// given up.
+	until time.Time
 }
 
 // The states of an answer.
@@ -120,7 +122,7 @@ const (
 // given up, the one who gives it up looks at the state.
 func (a *answer) came() {
 	if a.state.CompareAndSwap(overdue, answered) {
-		a.lane.answeredLate(a.ids, a.round)
+		a.lane.answeredLate(a.ids, a.until)
 		return
 	}
 	a.state.CompareAndSwap(awaited, answered)
@@ -130,7 +132,7 @@ func (a *answer) came() {
 func (a *answer) expect(ids [][16]byte) {
 	a.ids = ids
 	if !a.state.CompareAndSwap(awaited, overdue) {
-		a.lane.answeredLate(ids, a.round)
+		a.lane.answeredLate(ids, a.until)
 	}
 }
 
@@ -140,12 +142,12 @@ func (a *answer) unused() bool { return a.state.Load() == awaited }
 
 // answeredLate remembers what the endpoint took. The circuit learns of it now,
 // not when the events fall due: it is now that the endpoint showed that it
-// works, unless another failure has opened the circuit since.
-func (l *lane) answeredLate(ids [][16]byte, round int) {
+// works, unless another failure has put it into a longer probation since.
+func (l *lane) answeredLate(ids [][16]byte, until time.Time) {
 	l.d.late.add(l, ids)
 	now := l.d.now()
 	l.mu.Lock()
-	if round == l.circuit.round {
+	if !l.circuit.until.After(until) {
 		l.circuit.succeed()
 	}
 	l.health.success = now
