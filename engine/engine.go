@@ -26,6 +26,9 @@ type Engine interface {
 	// Reachable returns why the storage cannot be asked for anything at present, or
 	// nil. It costs nothing, and what it says may pass by itself.
 	Reachable() error
+	// Free returns how many bytes of disk what comes from outside may still take;
+	// less than 0 when nobody can tell.
+	Free() int64
 	// Counts returns how much is kept. It costs nothing.
 	Counts() Counts
 	// Failed is closed when the engine has found that it cannot keep its promises
@@ -147,6 +150,10 @@ type Deliveries interface {
 	// SpilledBy returns the subscriptions that have spilled something, in no order.
 	SpilledBy(ctx context.Context) ([]resource.UID, error)
 
+	// Held returns what each subscription had in all queues when the engine was
+	// opened; nil from an engine that cannot tell. The map must not be changed.
+	Held() map[resource.UID]Held
+
 	// DropSpilled deletes what a subscription has spilled, and calls each once with
 	// every delivery that it deletes. What is handed out already stays with whoever
 	// has it, and is not deleted here. A Move that runs meanwhile may leave
@@ -203,4 +210,10 @@ type Write struct {
 type Counts struct {
 	Records    int64
 	Deliveries [Queues]int64
+}
+
+// Held is how much is kept for one subscription.
+type Held struct {
+	Deliveries int64
+	Bytes      int64 // of their heads and bodies
 }

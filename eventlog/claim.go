@@ -14,6 +14,7 @@ type Claim struct {
 	ref    engine.Ref
 	of     *batch // nil for one of NewClaim
 	done   func() // of NewClaim
+	at     int32  // in the batch
 }
 
 // NewClaim returns a claim on something that is not in the log: done is called when
@@ -43,6 +44,7 @@ func (c *Claim) end(settled bool) {
 	if !settled {
 		c.of.engine.Done(c.ref)
 	}
+	c.of.let(c)
 	c.of.end(1)
 }
 
@@ -68,6 +70,7 @@ func ReleaseAll(claims []*Claim) {
 				flush()
 				of = c.of
 			}
+			of.let(c)
 			refs = append(refs, c.ref)
 			ended++
 		}
@@ -84,6 +87,18 @@ type batch struct {
 	engine  Settler
 	open    atomic.Int64 // claims with shares
 	finally func()
+	// ledger is where what is kept for the claims comes off; nil for events, which it
+	// does not count.
+	ledger *Ledger
+	keeps  []keep // of the claims
+}
+
+// let takes what was kept for a claim off the ledger.
+func (b *batch) let(c *Claim) {
+	if b.ledger != nil {
+		k := b.keeps[c.at]
+		b.ledger.settled(k.sub, int64(k.bytes))
+	}
 }
 
 func (b *batch) end(n int) {
@@ -97,7 +112,7 @@ func newBatch(s Settler, refs []engine.Ref) (*batch, []Claim) {
 	b.open.Store(int64(len(refs)))
 	cs := make([]Claim, len(refs))
 	for i := range cs {
-		cs[i].of, cs[i].ref = b, refs[i]
+		cs[i].of, cs[i].ref, cs[i].at = b, refs[i], int32(i) //nolint:gosec // a batch has some hundred
 		cs[i].shares.Store(1)
 	}
 	return b, cs

@@ -30,6 +30,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil keeps them to ourselves.
 	Registerer prometheus.Registerer
+	// Ledger is told what is kept; nil counts nothing.
+	Ledger *Ledger
 }
 
 // Log is the open event log. Its methods are safe for concurrent use, but each
@@ -39,6 +41,7 @@ type Log struct {
 	logger   *slog.Logger
 	met      *metrics
 	appender *appender
+	ledger   *Ledger
 	undo     func()
 }
 
@@ -48,7 +51,10 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{engine: e, logger: o.Logger, met: newMetrics(e), undo: func() {}}
+	l := &Log{engine: e, logger: o.Logger, met: newMetrics(e), ledger: o.Ledger, undo: func() {}}
+	if l.ledger != nil {
+		l.ledger.begin(e.Held())
+	}
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(l.met); err != nil {
 			return nil, fmt.Errorf("register the event log's metrics: %w", err)
@@ -170,6 +176,7 @@ func (l *Log) move(ctx context.Context, q engine.Queue, ts []Transfer) error {
 		return fmt.Errorf("store %d deliveries (%s): %w", len(ds), queueNames[q], err)
 	}
 	l.met.moved(q, len(ds), len(buf))
+	l.ledger.moved(ds)
 	for i := range ds {
 		c := ts[i].Claim
 		n, ok := shares[c]
@@ -222,6 +229,7 @@ func (l *Log) Backlogs(ctx context.Context) ([]resource.UID, error) { return l.e
 // with its caller. After an error each may have been called for some.
 func (l *Log) DropBacklog(ctx context.Context, sub resource.UID, each func(Delivery)) error {
 	return l.engine.DropSpilled(ctx, sub, func(p engine.Pending) {
+		l.ledger.settled(sub, sizeKept(&p.Delivery))
 		d, err := decodeDelivery(&p.Delivery)
 		if err != nil {
 			l.logger.Error("a record cannot be read and goes with its backlog", "subscription", sub, "error", err)
@@ -235,17 +243,21 @@ func (l *Log) DropBacklog(ctx context.Context, sub resource.UID, each func(Deliv
 func (l *Log) deliveries(q engine.Queue, handle func(DeliveryBatch)) func([]engine.Pending) {
 	return func(ps []engine.Pending) {
 		ds, refs := make([]Delivery, 0, len(ps)), make([]engine.Ref, 0, len(ps))
+		keeps := make([]keep, 0, len(ps))
 		for i := range ps {
 			d, err := decodeDelivery(&ps[i].Delivery)
 			if err != nil {
 				l.unreadable(queueNames[q], err)
 				continue
 			}
-			ds, refs = append(ds, d), append(refs, ps[i].Ref)
+			ds, refs, keeps = append(ds, d), append(refs, ps[i].Ref), append(keeps, keepOf(&ps[i].Delivery))
 		}
-		if len(ds) > 0 {
-			handle(NewDeliveryBatch(l.engine, ds, refs))
+		if len(ds) == 0 {
+			return
 		}
+		b := NewDeliveryBatch(l.engine, ds, refs)
+		b.batch.ledger, b.batch.keeps = l.ledger, keeps
+		handle(b)
 	}
 }
 

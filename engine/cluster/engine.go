@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/resource"
 )
 
 // closeTimeout bounds what Close tells the servers.
@@ -163,6 +164,13 @@ func (e *Engine) Err() error {
 	defer e.mu.Unlock()
 	return e.failure
 }
+
+// Free implements [engine.Engine]: the disks are the servers'.
+func (e *Engine) Free() int64 { return -1 }
+
+// Held implements [engine.Deliveries]. The server counts messages, and those of many
+// subscriptions lie together: nobody can tell.
+func (e *Engine) Held() map[resource.UID]engine.Held { return nil }
 
 // Counts implements [engine.Engine]. It is what the last look found, a second ago
 // at most. Messages that nobody has read yet are counted by their usual size.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/resource"
 )
 
 // memory is the contract written down as plainly as it goes: the suite is tried
@@ -71,7 +72,14 @@ func (m *memory) Open(context.Context) (engine.Engine, error) {
 	for _, d := range m.deliveries {
 		d.out = false
 	}
-	e := &opened{memory: m, changed: make(chan struct{})}
+	e := &opened{memory: m, changed: make(chan struct{}), held: make(map[resource.UID]engine.Held)}
+	for _, d := range m.deliveries {
+		h := e.held[d.Subscription]
+		e.held[d.Subscription] = engine.Held{Deliveries: h.Deliveries + 1, Bytes: h.Bytes + int64(len(d.Head)+len(d.Body))}
+		if m.mistake == "counts heads only" {
+			e.held[d.Subscription] = engine.Held{Deliveries: h.Deliveries + 1, Bytes: h.Bytes + int64(len(d.Head))}
+		}
+	}
 	return e, nil
 }
 
@@ -113,6 +121,7 @@ func (m *memory) Fill(_ engine.Engine, full bool) {
 type opened struct {
 	*memory
 	closed  bool
+	held    map[resource.UID]engine.Held
 	changed chan struct{} // replaced and closed with every change
 }
 
@@ -144,6 +153,9 @@ func (e *opened) Close() error {
 
 func (e *opened) Failed() <-chan struct{} { return nil }
 func (e *opened) Err() error              { return nil }
+
+func (e *opened) Free() int64                        { return -1 }
+func (e *opened) Held() map[resource.UID]engine.Held { return e.held }
 
 func (e *opened) Reachable() error { return e.Err() }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/intertie/intertie/engine"
+	"github.com/intertie/intertie/resource"
 )
 
 // moving tests what Move promises.
@@ -52,6 +54,35 @@ var moving = []check{
 		s.heads(map[engine.Queue][]string{engine.Waiting: {
 			name("one", 0), name("one", 1), name("one", 2), name("three", 0), name("three", 1), name("three", 2),
 		}})
+	})},
+	{"Held", bothEndings(func(s *site, end func()) {
+		r := s.appendOne(s.events(), "r", 4)
+		ds := []engine.Delivery{
+			s.delivery(engine.Waiting, "w", r.ref(0)), s.delivery(engine.DeadLetters, "d", r.ref(1)),
+			s.delivery(engine.Spilled, "s", r.ref(2)), s.delivery(engine.Waiting, "w2", r.ref(3)),
+		}
+		want := map[resource.UID]engine.Held{}
+		for i := range ds {
+			ds[i].Subscription, ds[i].Body = sub(i/2), []byte(strings.Repeat("b", 10*(i+1)))
+			h := want[sub(i/2)]
+			want[sub(i/2)] = engine.Held{Deliveries: h.Deliveries + 1, Bytes: h.Bytes + int64(len(ds[i].Head)+len(ds[i].Body))}
+		}
+		s.move(ds...)
+		end()
+		if got := s.Held(); got != nil && !maps.Equal(got, want) {
+			s.t.Errorf("held %v, want %v", got, want)
+		}
+		// One that moves keeps its body, and is counted where it went.
+		p := s.due(engine.DeadLetters).one()
+		to := engine.Delivery{Queue: engine.Waiting, Subscription: p.Subscription, Due: s.now().Add(time.Hour), Head: []byte("longer"), Body: p.Body, From: p.Ref}
+		s.move(to)
+		h := want[p.Subscription]
+		h.Bytes += int64(len(to.Head) - len(p.Head))
+		want[p.Subscription] = h
+		end()
+		if got := s.Held(); got != nil && !maps.Equal(got, want) {
+			s.t.Errorf("after a move held %v, want %v", got, want)
+		}
 	})},
 	{"OfNothing", func(s *site) {
 		s.move()

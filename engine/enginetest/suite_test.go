@@ -51,6 +51,7 @@ func TestTheSuiteFinds(t *testing.T) {
 		"does not settle what it moves":     "Move/FromDeliveries",
 		"keeps slices":                      "Move/Keeps",
 		"truncates times":                   "Move/Fields",
+		"counts heads only":                 "Move/Held",
 		"a moment early":                    "Due/NeverEarly",
 		"in order of writing":               "Due",
 		"mixes queues":                      "Due/QueuesAreApart",

@@ -96,6 +96,7 @@ type Engine struct {
 	ends      ends
 	dues      [engine.Spilled]*dueQueue
 	spills    spills
+	held      map[resource.UID]engine.Held // when it was opened
 	resources resources
 
 	// life ends when Close begins, or the engine fails: its cause says which.
@@ -208,6 +209,12 @@ func (e *Engine) Room() error { return e.space.room() }
 
 // Reachable implements [engine.Engine].
 func (e *Engine) Reachable() error { return e.Err() }
+
+// Free implements [engine.Engine].
+func (e *Engine) Free() int64 { return e.space.left() }
+
+// Held implements [engine.Deliveries].
+func (e *Engine) Held() map[resource.UID]engine.Held { return e.held }
 
 // Counts implements [engine.Engine].
 func (e *Engine) Counts() engine.Counts { return e.counts.get() }

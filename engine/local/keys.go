@@ -69,12 +69,18 @@ func after(b []byte) []byte {
 	return nil
 }
 
-// A delivery's value is its body's number, its subscription and its head.
-const deliveryHeader = 8 + 16
+// A delivery's value is its body's number, its subscription, the length of its body
+// and its head. The length is there with the bit sized of the number: it came later.
+const (
+	deliveryHeader = 8 + 16
+	sizedHeader    = deliveryHeader + 4
+	sized          = 1 << 63
+)
 
-func appendDelivery(b []byte, body uint64, sub resource.UID, head []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, body)
-	b = append(b, sub[:]...)
+func appendDelivery(b []byte, d *delivery, body int, head []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, d.body|sized)
+	b = append(b, d.sub[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(body)) //nolint:gosec // at most MaxRecord
 	return append(b, head...)
 }
 

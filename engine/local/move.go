@@ -71,7 +71,7 @@ func (e *Engine) move(ds []engine.Delivery) error {
 				return err
 			}
 			key := to.key()
-			if err := b.Set(key, appendDelivery(make([]byte, 0, deliveryHeader+len(d.Head)), to.body, to.sub, d.Head), nil); err != nil {
+			if err := b.Set(key, appendDelivery(make([]byte, 0, sizedHeader+len(d.Head)), to, len(d.Body), d.Head), nil); err != nil {
 				return err
 			}
 			t.add(int(to.queue), key)
@@ -154,5 +154,14 @@ func parseDelivery(key, value []byte) (d *delivery, head []byte, err error) {
 	}
 	d.body = binary.BigEndian.Uint64(value)
 	copy(d.sub[:], value[8:])
-	return d, value[deliveryHeader:], nil
+	head = value[deliveryHeader:]
+	if d.body&sized != 0 {
+		if len(value) < sizedHeader {
+			return nil, nil, fmt.Errorf("a delivery of %d and %d bytes cannot be read", len(key), len(value))
+		}
+		d.body &^= sized
+		head = value[sizedHeader:]
+		d.size = len(head) + int(binary.BigEndian.Uint32(value[deliveryHeader:]))
+	}
+	return d, head, nil
 }

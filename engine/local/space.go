@@ -194,6 +194,15 @@ func (s *space) setLevel(level int32, left int64) {
 	}
 }
 
+// left returns what may still be taken from outside, -1 if that is not known.
+func (s *space) left() int64 {
+	base := s.base.Load()
+	if base == unmeasured {
+		return -1
+	}
+	return max(base-s.taken.Load()-s.mark.Load(), 0)
+}
+
 // freeBytes returns what was free at the last measurement.
 func (s *space) freeBytes() int64 {
 	s.mu.Lock()

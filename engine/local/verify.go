@@ -127,6 +127,7 @@ func (e *Engine) readTally() (*tally, error) {
 // transaction.
 func (e *Engine) count() (*tally, error) {
 	have := &tally{}
+	e.held = make(map[resource.UID]engine.Held)
 	err := e.each(eventPrefix, func(it *pebble.Iterator) error {
 		have.add(records, it.Key())
 		return nil
@@ -140,9 +141,19 @@ func (e *Engine) count() (*tally, error) {
 			return fmt.Errorf("there is an unknown key %x", key)
 		}
 		have.add(int(key[1]), key)
-		if key[1] == byte(engine.Spilled) && len(key) == spillKeySize {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		d, head, err := parseDelivery(key, v)
+		if err != nil {
+			return nil //nolint:nilerr // it is there; whoever reads it says so
+		}
+		if d.queue == engine.Spilled {
 			e.spills.added(resource.UID(key[2:18]))
 		}
+		h := e.held[d.sub]
+		e.held[d.sub] = engine.Held{Deliveries: h.Deliveries + 1, Bytes: h.Bytes + int64(max(d.size, len(head)))}
 		return nil
 	})
 	if err != nil {
