@@ -65,6 +65,8 @@ type Options struct {
 	// IngressEvents and IngressBytes limit what each topic, domain and partner
 	// topic takes in a second; 0 does not. Azure has 5,000 and 5 MB.
 	IngressEvents, IngressBytes int
+	// Storage is how much each Azure subscription may keep waiting.
+	Storage StorageLimit
 	// OIDCIssuers are issuers of tokens beside this server, each as
 	// "URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]".
 	OIDCIssuers []string

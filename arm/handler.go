@@ -56,6 +56,8 @@ type Handler struct {
 	// ForeignBytes is how much memory the resources of other providers may take in
 	// one subscription; 0 stands for 32 MiB.
 	ForeignBytes int
+	// Storage says how many bytes of events wait in an Azure subscription; optional.
+	Storage func(subscription string) Usage
 	// Activity is told of every operation that has ended; optional.
 	Activity *activity.Emitter
 	// ClientIP returns the address that a request comes from, through proxies as
@@ -264,7 +266,7 @@ func (rq *request) bodyOf(most int) ([]byte, error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
 	}
-	return nil, resource.Errorf(resource.InvalidRequestContent, "The request body could not be read: %v.", err)
+	return nil, resource.Errorf(resource.InvalidRequestContent, "The request body broke off or did not arrive in time.")
 }
 
 // end gives back what the request took.

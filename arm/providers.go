@@ -210,7 +210,7 @@ func (h *Handler) regionNames() []string {
 // stored nowhere.
 var listTypes = []string{
 	"eventTypes", "locations", "locations/eventSubscriptions", "locations/operationResults", "locations/operationsStatus", "locations/topicTypes",
-	"locations/topicTypes/eventSubscriptions", "operations", "topicTypes", "topicTypes/eventSubscriptions", "topicTypes/eventTypes",
+	"locations/topicTypes/eventSubscriptions", "locations/usages", "operations", "topicTypes", "topicTypes/eventSubscriptions", "topicTypes/eventTypes",
 }
 
 // resourceTypes lists the kinds and derived types with their api-versions, newest first: generic

@@ -73,6 +73,9 @@ func (h *Handler) fixedRoutes() []route {
 			return atTenant(rq) && anyFold(rq.path.ID.Type(), typeTopicType) && anyFold(rq.path.Tail, "eventTypes")
 		}, h.listEventTypesOfTopicType},
 		{collection(typeEventType), h.listEventTypes},
+		{func(rq *request) bool {
+			return !rq.path.Beyond && rq.path.ID.Group == "" && anyFold(rq.path.ID.Type(), typeLocation) && anyFold(rq.path.Tail, "usages")
+		}, h.listUsages},
 		{isOperations, h.listOperations},
 		{areAllRegistrations, h.listAllRegistrations},
 		{h.isDerived, h.serveDerived},

@@ -48,7 +48,7 @@ func TestAParkedSubscriptionLosesNothing(t *testing.T) {
 
 		// Some fail and wait for their retry, some are dead letters, the rest is backlog.
 		r := newRig(t, k, -1, func(o *Options) { o.QueueItems = 10 })
-		first := sub(t, 1, targetFunc(always(erred)))
+		first := sub(t, 1, always(erred))
 		first.DeadLetter = &DeadLetter{Store: new(blobs), Container: "c"}
 		first.MaxAttempts = 1
 		other := sub(t, 2, hang(time.Hour, erred))
@@ -89,7 +89,7 @@ func TestAParkedSubscriptionLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := *first
-		again.Target, again.DeadLetter = targetFunc(always(delivered)), &DeadLetter{Store: store, Container: "c"}
+		again.Target, again.DeadLetter = always(delivered), &DeadLetter{Store: store, Container: "c"}
 		again.Filter = nil
 		if again.Filter, err = filter.Compile(filter.Spec{IncludedEventTypes: []string{"of another type"}}); err != nil {
 			t.Fatal(err)

@@ -188,7 +188,7 @@ func TestEndsAfterADeletionAreCounted(t *testing.T) {
 	store := new(blobs)
 	store.refuse = func() error { time.Sleep(3 * time.Second); return nil }
 	inBubble(t, func(*rig) []*Subscription {
-		dead := sub(t, 1, targetFunc(always(destination.Verdict{Outcome: destination.BadRequest, Status: 400})))
+		dead := sub(t, 1, always(destination.Verdict{Outcome: destination.BadRequest, Status: 400}))
 		dead.DeadLetter = &DeadLetter{Store: store, Container: "c"}
 		return []*Subscription{dead, sub(t, 2, hang(10*time.Second, delivered))}
 	}, func(r *rig) {

@@ -39,7 +39,7 @@ func (b body) bytes() []byte {
 	if first == nil {
 		return nil
 	}
-	return unsafe.Slice(first, b.length) // as they were when they were made known
+	return unsafe.Slice(first, b.length) //nolint:gosec // as they were when they were made known
 }
 
 // share replaces the bytes of the events in ds by those of the same events that
@@ -75,5 +75,5 @@ func (b *bodies) add(id [16]byte, mine []byte) {
 	if b.known == nil {
 		b.known = make(map[[16]byte]body)
 	}
-	b.known[id] = body{weak.Make(unsafe.SliceData(mine)), len(mine)}
+	b.known[id] = body{weak.Make(unsafe.SliceData(mine)), len(mine)} //nolint:gosec // its address is all that is kept
 }

@@ -125,6 +125,14 @@ func (d *Dispatcher) lane(sub resource.UID) *lane {
 	return d.lanes[sub]
 }
 
+// IDOf returns the ARM id of an event subscription, "" if it is not known.
+func (d *Dispatcher) IDOf(sub resource.UID) string {
+	if l := d.lane(sub); l != nil {
+		return l.sub.Load().ID
+	}
+	return ""
+}
+
 // router hands events to the lanes of the subscriptions that match. It belongs
 // to one goroutine, whose scratch memory it is.
 type router struct {

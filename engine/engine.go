@@ -19,16 +19,8 @@ type Engine interface {
 	Log
 	Deliveries
 	Resources
+	Storage
 
-	// Room returns why nothing from outside is taken at present (it wraps
-	// [ErrNoSpace]), or nil.
-	Room() error
-	// Reachable returns why the storage cannot be asked for anything at present, or
-	// nil. It costs nothing, and what it says may pass by itself.
-	Reachable() error
-	// Free returns how many bytes of disk what comes from outside may still take;
-	// less than 0 when nobody can tell.
-	Free() int64
 	// Counts returns how much is kept. It costs nothing.
 	Counts() Counts
 	// Failed is closed when the engine has found that it cannot keep its promises
@@ -39,6 +31,19 @@ type Engine interface {
 	// out and not settled is handed out again by the next one. End the readers
 	// first. Further calls do nothing.
 	Close() error
+}
+
+// Storage says how what is below the engine is doing. Asking costs nothing.
+type Storage interface {
+	// Room returns why nothing from outside is taken at present (it wraps
+	// [ErrNoSpace]), or nil.
+	Room() error
+	// Reachable returns why the storage cannot be asked for anything at present, or
+	// nil. It costs nothing, and what it says may pass by itself.
+	Reachable() error
+	// Free returns how many bytes of disk what comes from outside may still take;
+	// less than 0 when nobody can tell.
+	Free() int64
 }
 
 // Log holds accepted events, in records of many.

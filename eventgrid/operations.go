@@ -35,6 +35,7 @@ var furtherOperations = []string{
 	"register/action", "unregister/action", "operations/read", "topicTypes/read", "topicTypes/eventTypes/read", "eventTypes/read",
 	"extensionTopics/read", "locations/eventSubscriptions/read", "topicTypes/eventSubscriptions/read",
 	"locations/topicTypes/eventSubscriptions/read", "locations/operationsStatus/read", "locations/operationResults/read",
+	"locations/usages/read",
 }
 
 // Operations returns the catalogue of operations, sorted by name. It follows from

@@ -112,7 +112,7 @@ func newBatch(s Settler, refs []engine.Ref) (*batch, []Claim) {
 	b.open.Store(int64(len(refs)))
 	cs := make([]Claim, len(refs))
 	for i := range cs {
-		cs[i].of, cs[i].ref, cs[i].at = b, refs[i], int32(i) //nolint:gosec // a batch has some hundred
+		cs[i].of, cs[i].ref, cs[i].at = b, refs[i], int32(i)
 		cs[i].shares.Store(1)
 	}
 	return b, cs

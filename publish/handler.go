@@ -174,6 +174,9 @@ func (h *Handler) publish(r *http.Request, src *Source, ws *workspace, id string
 	if p := h.authenticate(r, query, src); p != nil {
 		return 0, p
 	}
+	if src.Storage.Full() {
+		return 0, overQuota(src)
+	}
 	events, now, p := h.read(r, ws, src)
 	if p != nil {
 		return 0, p

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -85,6 +86,26 @@ func noSpace(cause error) *problem {
 		status: http.StatusServiceUnavailable, detail: "ServiceUnavailable",
 		message: "The server's disk is full or takes no writes at present, so no events can be stored; send them again later.",
 		class:   "NoSpace", retryAfter: noSpaceRetry, cause: cause,
+	}
+}
+
+// overQuota is for a topic or domain whose Azure subscription keeps as much as it may:
+// room comes with its deliveries.
+func overQuota(src *Source) *problem {
+	return &problem{
+		status: http.StatusTooManyRequests, detail: "QuotaExceeded", class: "QuotaExceeded", retryAfter: noSpaceRetry,
+		message: fmt.Sprintf("The Azure subscription of the %s '%s' keeps %d MB of events that wait for delivery, as much as it may (%d MB). "+
+			"Repair or delete the event subscriptions whose endpoints do not take them, and send the events again later.",
+			src.Kind, src.Name, src.Storage.Kept()>>20, src.Storage.Limit()>>20),
+	}
+}
+
+// overQuotaOf is overQuota for a channel. What the customer keeps is not the
+// partner's business.
+func overQuotaOf(c *Channel) *problem {
+	return &problem{
+		status: http.StatusTooManyRequests, detail: "QuotaExceeded", class: "QuotaExceeded", retryAfter: noSpaceRetry,
+		message: "The customer of the channel '" + c.Name + "' keeps as many events that wait for delivery as it may; send the events again later.",
 	}
 }
 

@@ -177,6 +177,9 @@ func (rt *router) add(c *Channel, ev *event.Event) *problem {
 		}
 	}
 	if c.State == Activated {
+		if c.Storage.Full() {
+			return overQuotaOf(c)
+		}
 		rt.keep(c.Topic, resource.UID{}, ev)
 		if n := len(rt.taken); n > 0 && rt.taken[n-1].counts == c.Counts {
 			rt.taken[n-1].events++

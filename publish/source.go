@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/intertie/intertie/event"
+	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
 )
@@ -43,6 +44,10 @@ type Source struct {
 	Routing RoutingMode
 	// Channels are those of a partner namespace; nil has none.
 	Channels *Channels
+
+	// Storage is that of the Azure subscription of a topic or domain: when it is full
+	// nothing is taken. Nil is never full. A channel has its own.
+	Storage *eventlog.Account
 
 	// Unreadable means that only UID, ID, Name, Region and Kind are known: the
 	// resource is there and cannot be read, so publishers are asked to come back.
@@ -124,6 +129,8 @@ type Channel struct {
 	// EventTypes are the lower-case event types that the channel declares; nil
 	// when it declares none. Only [Handler.StrictEventTypes] looks at them.
 	EventTypes map[string]struct{}
+	// Storage is that of the partner topic's Azure subscription, as in [Source].
+	Storage *eventlog.Account
 	// Counts are the partner topic's series, from [Metrics.PartnerTopic]; nil
 	// counts nothing.
 	Counts *Counts

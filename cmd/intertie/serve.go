@@ -62,6 +62,8 @@ type serveCmd struct {
 	IngressEvents int `name:"ingress-events" help:"Events that each topic, domain and partner topic takes in a second (Azure: 5000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_EVENTS"`
 	IngressBytes  int `name:"ingress-bytes" help:"Bytes that each of them takes in a second (Azure: 5000000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_BYTES"`
 
+	Storage app.StorageLimit `name:"storage-per-subscription" help:"How much may wait for delivery in each Azure subscription before its publishers are refused: bytes such as 20GB, none, or auto, a third of what is free on the disk (in a cluster: none)." default:"auto" placeholder:"SIZE" env:"INTERTIE_STORAGE_PER_SUBSCRIPTION"`
+
 	OIDCIssuers []string `name:"oidc-issuer" sep:"none" help:"Issuer of tokens beside this server: URL[,audience=A][,oid=CLAIM][,name=CLAIM][,groups=CLAIM][,tenant=T][,alg=A]; may be repeated." placeholder:"URL" env:"INTERTIE_OIDC_ISSUER"`
 
 	StopGrace time.Duration `name:"stop-grace" help:"How long a server that is to stop answers 503 before it closes its listeners. Default ${default}." default:"1s" placeholder:"DURATION" env:"INTERTIE_STOP_GRACE"`
@@ -94,7 +96,7 @@ func (c *serveCmd) options() app.Options {
 	o.Bind, o.Version, o.Profile = c.Bind, version(), c.Profile
 	o.RetrySchedule, o.DeadLetterDelay, o.ValidationWindow = c.RetrySchedule, c.DeadLetterDelay, c.ValidationWindow
 	o.RetryNotFound, o.OIDCIssuers = c.RetryNotFound, c.OIDCIssuers
-	o.IngressEvents, o.IngressBytes = c.IngressEvents, c.IngressBytes
+	o.IngressEvents, o.IngressBytes, o.Storage = c.IngressEvents, c.IngressBytes, c.Storage
 	o.Gallery, o.StopGrace = c.Gallery, c.StopGrace
 	for name, value := range c.Limit {
 		_ = app.SetLimit(&o.Limits, name, value) // limits.Decode has tried it
