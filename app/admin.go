@@ -24,13 +24,13 @@ func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
 	}
 	if secret == "" {
 		old, err := armclient.FromEnvFile(path)
-		if err == nil && admin.VerifySecret(old.ClientSecret, a.now()) == nil {
+		if err == nil && admin.VerifySecret(old.ClientSecret, a.clock.Now()) == nil {
 			secret = old.ClientSecret
 		}
 	}
 	if secret == "" {
 		var stored access.Secret
-		secret, stored = access.NewSecret("replacement of a lost admin.env", a.now(), time.Time{})
+		secret, stored = access.NewSecret("replacement of a lost admin.env", a.clock.Now(), time.Time{})
 		admin.Secrets = append(admin.Secrets, stored)
 		if err := a.directory.Put(ctx, admin); err != nil {
 			return fmt.Errorf("renew the admin's secret: %w", err)

@@ -19,7 +19,7 @@ import (
 type App struct {
 	opts   Options
 	logger *slog.Logger
-	now    func() time.Time
+	clock  clock
 
 	listener, plainListener net.Listener
 	hosts                   *hosts
@@ -60,7 +60,7 @@ func New(o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &App{opts: o, logger: o.Logger, now: new(clock).Now, done: make(chan struct{})}, nil
+	return &App{opts: o, logger: o.Logger, done: make(chan struct{})}, nil
 }
 
 // URL returns the base URL by which the server is known: PublicURL, or the

@@ -24,7 +24,7 @@ type certificates struct {
 	names pki.Names
 	// own holds the operator's files, if any.
 	ownCert, ownKey string
-	now             func() time.Time
+	clock           *clock
 	logger          *slog.Logger
 	// established says that the folder is not a new one: clients may trust the
 	// authority that was there. From the first load on it is so.
@@ -46,7 +46,7 @@ func (c *certificates) load() error {
 	c.mu.Unlock()
 	// The local authority is made in any case: ca.pem is part of what a data
 	// folder promises.
-	files, err := pki.Ensure(c.dir, names, c.now())
+	files, err := pki.Ensure(c.dir, names, c.clock.Now(), c.clock.Doubted())
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,9 @@ func (c *certificates) tell(files pki.Certs) {
 	case pki.AuthorityCopied:
 		c.logger.Warn("the certificate of the authority was missing or another one; it was written again from the file of its key: clients need nothing",
 			"missing", files.CAFile, "from", files.CAKeyFile)
+	case pki.AuthorityBackdated:
+		c.logger.Warn("the certificate of the authority began in the future, since the clock was ahead when it was made or is behind now; it was written again with the same key and an earlier beginning: clients that are refused need the file",
+			"file", files.CAFile)
 	case pki.AuthorityWithoutKey:
 		c.logger.Warn("the key of the certificate authority is missing: restore it, or the server certificate cannot be renewed",
 			"missing", files.CAKeyFile)
@@ -95,9 +98,13 @@ func (c *certificates) region(name string) {
 	known := c.regions[name]
 	c.regions[name] = true
 	c.mu.Unlock()
-	if known {
-		return
+	if !known {
+		c.again()
 	}
+}
+
+// again has the certificate looked at soon.
+func (c *certificates) again() {
 	select {
 	case c.changed <- struct{}{}:
 	default:

@@ -20,8 +20,10 @@ func TestNoOldCipherSuites(t *testing.T) {
 		suite uint16
 		want  bool
 	}{
-		{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, false}, {tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, false},
-		{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true}, {tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, true},
+		{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, false},
+		{tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, false},
+		{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true},
+		{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, true},
 	} {
 		o := client(t, dir).Transport.(*http.Transport).TLSClientConfig.Clone()
 		o.MaxVersion, o.CipherSuites = tls.VersionTLS12, []uint16{c.suite}
@@ -59,7 +61,7 @@ func TestLostAuthorityIsSaid(t *testing.T) {
 			var log bytes.Buffer
 			certs := func(established bool) *certificates {
 				return &certificates{
-					dir: dir, now: func() time.Time { return now }, logger: slog.New(slog.NewTextHandler(&log, nil)),
+					dir: dir, clock: steppedBy(func() time.Time { return now }), logger: slog.New(slog.NewTextHandler(&log, nil)),
 					established: established, regions: make(map[string]bool),
 				}
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/intertie/intertie/atomicfile"
 	"github.com/intertie/intertie/graph"
 	"github.com/intertie/intertie/publish"
+	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/signin"
 	"github.com/intertie/intertie/telemetry"
 )
@@ -27,11 +28,15 @@ import (
 func (a *App) openEdges(ctx context.Context, p *parts) error {
 	pub := &publish.Handler{
 		Table: p.table, Log: p.events, Tokens: p.tokens, Authorizer: p.authorizer, PublishDomain: a.opts.PublishDomain,
-		TrustedProxies: p.proxies, Now: a.now, Logger: a.logger, Metrics: p.publishing,
+		TrustedProxies: p.proxies, Now: a.clock.Now, Logger: a.logger, Metrics: p.publishing,
 	}
 	if a.opts.IngressEvents > 0 || a.opts.IngressBytes > 0 {
 		pub.Throttle = &publish.Throttle{Events: float64(a.opts.IngressEvents), Bytes: float64(a.opts.IngressBytes)}
 	}
+	a.supervise(ctx, "clock", p.watch.run)
+	a.supervise(ctx, "storage limits", func(ctx context.Context) error {
+		return limitStorage(ctx, a.opts.Storage, p.ledger, p.engine.Free)
+	})
 	a.supervise(ctx, "certificates", p.certs.run)
 	a.supervise(ctx, "expiry", p.expiry.run)
 	if p.issuers != nil {
@@ -53,9 +58,13 @@ func (a *App) openEdges(ctx context.Context, p *parts) error {
 func (a *App) newFront(p *parts, pub *publish.Handler) (*front, *arm.Handler) {
 	management := &arm.Handler{
 		Store: p.store, Rules: p.rules, Tokens: p.tokens, Authorizer: p.authorizer, Principal: a.directory.ByObjectID, Tenant: a.settings.Tenant,
-		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.now, Logger: a.logger,
+		Base: a.hosts.base, DefaultBase: a.URL(), PublishDomain: a.opts.PublishDomain, Now: a.clock.Now, Logger: a.logger,
 		ExternalPrincipals: p.issuers != nil,
 		Activity:           p.emitter, ClientIP: a.hosts.clientIP, Deployments: arm.NewDeployments(arm.DeploymentOptions{Shared: a.opts.NATS != ""}),
+	}
+	management.Storage = func(subscription string) arm.Usage {
+		account := p.ledger.Account(payerOf(resource.SubscriptionID(subscription)))
+		return arm.Usage{Used: account.Kept(), Limit: account.Limit()}
 	}
 	management.Init()
 	return &front{
@@ -118,7 +127,7 @@ func connections(descriptors uint64) int {
 	if descriptors == 0 {
 		return mostConnections
 	}
-	return int(min(max(descriptors/4, 16), mostConnections)) //nolint:gosec // small by now
+	return int(min(max(descriptors/4, 16), mostConnections))
 }
 
 func listenReason(err error) error {

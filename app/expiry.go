@@ -3,6 +3,7 @@ package app
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,7 +15,8 @@ import (
 )
 
 // expiry makes the changes that time alone brings: partner topics that nobody
-// activated go, event subscriptions end, consents run out.
+// activated go, event subscriptions end, consents run out. All of it waits while the
+// clock is doubted.
 //
 // It keeps one entry per noted due time in a heap and sleeps until the first.
 // Entries may be stale; the rules look again inside the transaction.
@@ -23,15 +25,17 @@ type expiry struct {
 	store  *store.Store
 	events *activity.Emitter
 	now    func() time.Time
-	logger *slog.Logger
+	// doubted says that the clock may be far ahead: all that is due waits.
+	doubted func() bool
+	logger  *slog.Logger
 
 	mu    sync.Mutex // protects queue
 	queue dueQueue
 	wake  chan struct{}
 }
 
-func newExpiry(rules *eventgrid.Rules, st *store.Store, events *activity.Emitter, now func() time.Time, logger *slog.Logger) *expiry {
-	return &expiry{rules: rules, store: st, events: events, now: now, logger: logger, wake: make(chan struct{}, 1)}
+func newExpiry(rules *eventgrid.Rules, st *store.Store, events *activity.Emitter, c *clock, logger *slog.Logger) *expiry {
+	return &expiry{rules: rules, store: st, events: events, now: c.Now, doubted: c.Doubted, logger: logger, wake: make(chan struct{}, 1)}
 }
 
 // note remembers when a changed resource falls due.
@@ -54,6 +58,9 @@ func (e *expiry) note(c store.Change) {
 
 // retryExpiry is the pause after a change that could not be written.
 const retryExpiry = 5 * time.Second
+
+// errClockDoubted ends a transaction whose time is not to be relied on.
+var errClockDoubted = errors.New("the clock may be far ahead")
 
 // run makes due changes until ctx ends.
 func (e *expiry) run(ctx context.Context) error {
@@ -94,11 +101,19 @@ func (e *expiry) expireDue(ctx context.Context) time.Duration {
 			if acted = ok && e.isDue(r, now); !acted {
 				return nil
 			}
+			if e.doubted() {
+				return errClockDoubted
+			}
 			return e.rules.Expire(journal, first.id, now)
 		})
 		switch {
 		case ctx.Err() != nil:
 			return time.Hour
+		case errors.Is(err, errClockDoubted):
+			e.mu.Lock()
+			heap.Push(&e.queue, first)
+			e.mu.Unlock()
+			return clockCheck
 		case err != nil:
 			e.logger.Error("an expired resource could not be changed; trying again", "id", first.id, "error", err)
 			e.mu.Lock()

@@ -27,6 +27,12 @@ func waiting(t *testing.T, name string, at time.Time) *resource.Resource {
 	return r
 }
 
+// steppedBy is a clock that shows what the system's does, and no time goes by beside it.
+func steppedBy(wall func() time.Time) *clock {
+	start := time.Now()
+	return &clock{read: func() (time.Time, time.Time) { return start, wall() }}
+}
+
 func put(t *testing.T, st *store.Store, rs ...*resource.Resource) {
 	t.Helper()
 	err := st.Commit(t.Context(), func(tx resource.Tx) error {
@@ -45,7 +51,7 @@ func TestExpiryFollowsTheClock(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	now := begin
 	var log bytes.Buffer
-	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, steppedBy(func() time.Time { return now }), slog.New(slog.NewTextHandler(&log, nil)))
 	st.Observe(func(cs []store.Change) {
 		for _, c := range cs {
 			e.note(c)
@@ -87,7 +93,7 @@ func TestExpiryFollowsTheClock(t *testing.T) {
 func TestExpiryTriesAgain(t *testing.T) {
 	st := openStores(t, 1)[0]
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, steppedBy(func() time.Time { return now }), slog.New(slog.DiscardHandler))
 	r := waiting(t, "pt1", now)
 	put(t, st, r)
 	e.note(store.Change{New: r})
@@ -104,7 +110,7 @@ func TestExpiryTriesAgain(t *testing.T) {
 
 func TestExpiryRunsUntilItIsStopped(t *testing.T) {
 	st := openStores(t, 1)[0]
-	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, time.Now, slog.New(slog.DiscardHandler))
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, new(clock), slog.New(slog.DiscardHandler))
 	gone := make(chan struct{})
 	st.Observe(func(cs []store.Change) {
 		for _, c := range cs {
@@ -122,5 +128,53 @@ func TestExpiryRunsUntilItIsStopped(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// What is due by a clock that is doubted waits, also if it was set forward only after it
+// was asked.
+func TestExpiryWaitsForTheClock(t *testing.T) {
+	st := openStores(t, 1)[0]
+	begin := time.Now()
+	now, ahead := begin, time.Duration(0)
+	reads := 0
+	var stepAt int // the reading at which it is set forward
+	c := &clock{read: func() (time.Time, time.Time) {
+		if reads++; reads == stepAt {
+			ahead = 300 * 24 * time.Hour
+		}
+		return now, now.Round(0).Add(ahead)
+	}}
+	e := newExpiry(&eventgrid.Rules{}, st, &activity.Emitter{Sources: &activity.Sources{}}, c, slog.New(slog.DiscardHandler))
+	st.Observe(func(cs []store.Change) {
+		for _, c := range cs {
+			e.note(c)
+		}
+	})
+	put(t, st, waiting(t, "channel", begin.Add(7*24*time.Hour)), waiting(t, "due", begin.Add(time.Minute)))
+	count := func() int { return len(st.List(eventgrid.TypePartnerTopic, resource.ID{})) }
+	c.Remember(begin)
+
+	now, stepAt = begin.Add(time.Minute), reads+2 // inside the transaction
+	if wait := e.expireDue(t.Context()); wait != clockCheck || count() != 2 || reads < stepAt {
+		t.Errorf("set forward in the middle: wait %v, %d left", wait, count())
+	}
+	now = begin.Add(30 * time.Minute)
+	if wait := e.expireDue(t.Context()); wait != clockCheck || count() != 2 {
+		t.Errorf("set forward: wait %v, %d left", wait, count())
+	}
+	ahead = 0
+	if wait := e.expireDue(t.Context()); wait != time.Hour || count() != 1 {
+		t.Errorf("set back: wait %v, %d left", wait, count())
+	}
+	ahead = 300 * 24 * time.Hour
+	e.expireDue(t.Context())
+	now = now.Add(clockProof - time.Minute)
+	if e.expireDue(t.Context()); count() != 1 {
+		t.Error("it went before the clock had run for an hour")
+	}
+	now = now.Add(time.Minute)
+	if e.expireDue(t.Context()); count() != 0 {
+		t.Error("it stays for ever")
 	}
 }

@@ -45,7 +45,7 @@ func (n *notices) deleted(r *resource.Resource) {
 	}
 	d := webhook.Deletion{URL: url, SubscriptionName: r.ID.Name(), SubscriptionID: r.ID.String(), Topic: es.Topic}
 	if hook, ok := es.WebHook(); ok {
-		d.Token = n.tokens.of(hook.TenantID, hook.ApplicationID)
+		d.Token = n.tokens.once(hook.Protection(r))
 	}
 	select {
 	case n.queue <- d:

@@ -62,6 +62,11 @@ type Options struct {
 	// WebhookTokens is where tokens for webhooks come from that are protected by
 	// Microsoft Entra; the zero value takes them from the built-in sign-in.
 	WebhookTokens WebhookTokens
+	// WebhookAudiences lists the applications for which webhooks may have tokens, each
+	// with the ids of the Azure subscriptions that may name it; "*" is all. Those of the
+	// built-in sign-in that are not listed belong to the subscription that names them
+	// first.
+	WebhookAudiences map[string][]string
 	// IngressEvents and IngressBytes limit what each topic, domain and partner
 	// topic takes in a second; 0 does not. Azure has 5,000 and 5 MB.
 	IngressEvents, IngressBytes int
@@ -189,6 +194,9 @@ func (o Options) Validate() error {
 		return err
 	}
 	if err := o.WebhookTokens.validate(); err != nil {
+		return err
+	}
+	if err := o.validateAudiences(); err != nil {
 		return err
 	}
 	if o.IngressEvents < 0 || o.IngressBytes < 0 || o.IngressBytes > 0 && o.IngressBytes < publish.DefaultMaxBody {

@@ -10,6 +10,7 @@ import (
 	"github.com/intertie/intertie/deliver"
 	"github.com/intertie/intertie/destination/webhook"
 	"github.com/intertie/intertie/eventgrid"
+	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/publish"
 	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/store"
@@ -31,6 +32,7 @@ type projection struct {
 	blobs        *blobStores
 	sources      *activity.Sources
 	notices      *notices
+	ledger       *eventlog.Ledger
 	expiry       *expiry
 	certificates *certificates
 	logger       *slog.Logger
@@ -178,27 +180,33 @@ func (p *projection) removed(r *resource.Resource) {
 		p.publishing.Forget(r.ID.String())
 		delete(p.channels, r.UID)
 	case eventgrid.TypePartnerTopic:
-		p.dispatcher.RemoveTopic(r.UID)
+		p.removeTopic(r.UID)
 		p.publishing.Forget(r.ID.String())
 	case eventgrid.TypeTopic, eventgrid.TypeDomain:
 		p.table.Remove(r.UID)
 		p.publishing.Forget(r.ID.String())
-		p.dispatcher.RemoveTopic(r.UID)
+		p.removeTopic(r.UID)
 		delete(p.domains, r.UID)
 	case eventgrid.TypeDomainTopic:
 		for _, topics := range p.domainOf(r.ID) {
 			topics.Remove(r.ID.Name(), r.UID)
 		}
-		p.dispatcher.RemoveTopic(r.UID)
+		p.removeTopic(r.UID)
 	case eventgrid.TypeSystemTopic:
 		p.sources.Remove(r.UID)
-		p.dispatcher.RemoveTopic(r.UID)
+		p.removeTopic(r.UID)
 	default:
 		if isSubscription(r.Type) {
 			delete(p.built, r.UID)
 			p.notices.deleted(r)
+			p.tokens.drop(r.UID)
 		}
 	}
+}
+
+func (p *projection) removeTopic(uid resource.UID) {
+	p.dispatcher.RemoveTopic(uid)
+	p.ledger.RemoveTopic(uid)
 }
 
 // domainOf returns the topics of the domain around a domain topic, if the domain

@@ -42,9 +42,10 @@ func (c *counting) List(typ string, scope resource.ID) []*resource.Resource {
 // plane is a store, and what follows it.
 type plane struct {
 	*projection
-	store *store.Store
-	reads *counting
-	log   *bytes.Buffer
+	store  *store.Store
+	events *eventlog.Log
+	reads  *counting
+	log    *bytes.Buffer
 	// publish answers what publishers send.
 	publish publish.Handler
 }
@@ -69,12 +70,13 @@ func newPlane(t testing.TB) *plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(st.Close)
-	events, err := eventlog.Open(e, eventlog.Options{})
+	ledger := &eventlog.Ledger{}
+	events, err := eventlog.Open(e, eventlog.Options{Ledger: ledger})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(events.Close)
-	p := &plane{store: st, reads: &counting{Reader: st}, log: &bytes.Buffer{}}
+	p := &plane{store: st, events: events, reads: &counting{Reader: st}, log: &bytes.Buffer{}}
 	logger := slog.New(slog.NewTextHandler(p.log, nil))
 	o := deliver.DefaultOptions()
 	o.Log, o.Logger = events, logger
@@ -92,9 +94,9 @@ func newPlane(t testing.TB) *plane {
 	p.projection = &projection{
 		store: p.reads, authorizer: &access.Authorizer{}, directory: newDirectory(st, time.Now),
 		table: &publish.Table{}, dispatcher: dispatcher, webhooks: webhooks, tokens: tokens, sources: emitter.Sources,
-		notices: newNotices(webhooks, tokens, logger), expiry: newExpiry(&eventgrid.Rules{}, st, emitter, time.Now, logger),
+		notices: newNotices(webhooks, tokens, logger), expiry: newExpiry(&eventgrid.Rules{}, st, emitter, new(clock), logger),
 		certificates: &certificates{regions: make(map[string]bool), changed: make(chan struct{}, 1)},
-		logger:       logger, blobs: &blobStores{root: t.TempDir()},
+		ledger:       ledger, logger: logger, blobs: &blobStores{root: t.TempDir()},
 		domains:  make(map[resource.UID]*publish.DomainTopics),
 		channels: make(map[resource.UID]*publish.Channels), built: make(map[resource.UID]built),
 		delivering: make(map[string]map[string]resource.ID),

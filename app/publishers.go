@@ -72,6 +72,7 @@ func (p *projection) topic(r *resource.Resource) (*publish.Source, error) {
 	if kind == publish.Domain {
 		s.DomainTopics = p.topicsOf(r.UID)
 	}
+	s.Storage = p.storage(r.ID)
 	s.Schema, s.Mapping, err = eventgrid.InputOf(r)
 	return s, err
 }
@@ -176,6 +177,7 @@ func (p *projection) channel(c *resource.Resource, topicID resource.ID, types *e
 		return out
 	}
 	out.Topic, out.Counts = topic.UID, p.publishing.PartnerTopic(topic.ID.String())
+	out.Storage = p.storage(topic.ID)
 	switch props.ActivationState {
 	case eventgrid.Activated:
 		out.State = publish.Activated

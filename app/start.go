@@ -39,9 +39,11 @@ type parts struct {
 	// what was in the folder before.
 	fresh, established bool
 	certs              *certificates
+	watch              *clockWatch
 
 	store  *store.Store
 	events *eventlog.Log
+	ledger *eventlog.Ledger
 	secret string // of the admin, if it was made now
 
 	tokens     *access.Tokens
@@ -103,7 +105,7 @@ func (a *App) openAddresses(_ context.Context, p *parts) error {
 	a.hosts = newHosts(a.opts, a.listener.Addr(), hostname, p.proxies)
 	p.certs = a.newCertificates(hostname)
 	p.certs.established = p.established
-	return p.certs.load()
+	return nil
 }
 
 // openDurable opens the resources and the event log, and makes what a first
@@ -117,14 +119,22 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 		return err
 	}
 	a.undo("store", func(context.Context) error { p.store.Close(); return nil })
-	if p.events, err = eventlog.Open(p.engine, eventlog.Options{Logger: a.logger, Registerer: p.registry}); err != nil {
+	p.ledger = &eventlog.Ledger{}
+	p.registry.MustRegister(newStorageMetrics(p.ledger))
+	if p.events, err = eventlog.Open(p.engine, eventlog.Options{Logger: a.logger, Registerer: p.registry, Ledger: p.ledger}); err != nil {
 		return err
 	}
 	a.undo("event log", func(context.Context) error { p.events.Close(); return nil })
-	if a.settings, p.secret, err = loadSettings(ctx, p.store, a.now().UTC()); err != nil {
+	if a.settings, p.secret, err = loadSettings(ctx, p.store, a.clock.Now().UTC()); err != nil {
 		return err
 	}
-	written, removed, err := applyGallery(ctx, p.store, p.gallery, a.settings.Admin, a.now().UTC())
+	p.watch = &clockWatch{clock: &a.clock, store: p.store, logger: a.logger, settled: p.certs.again}
+	p.watch.begin(ctx)
+	measureClock(p.registry, &a.clock)
+	if err := p.certs.load(); err != nil {
+		return err
+	}
+	written, removed, err := applyGallery(ctx, p.store, p.gallery, a.settings.Admin, a.clock.Now().UTC())
 	if err != nil {
 		return err
 	}
@@ -134,14 +144,19 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	if err := removeImpostors(ctx, p.store, a.logger); err != nil {
 		return err
 	}
-	if err := bindNames(ctx, p.store, a.now().UTC()); err != nil {
+	if err := bindNames(ctx, p.store, a.clock.Now().UTC()); err != nil {
 		return err
 	}
-	a.directory = newDirectory(p.store, a.now)
+	if a.opts.WebhookTokens.URL == "" {
+		if err := claimAudiences(ctx, p.store, a.clock.Now().UTC()); err != nil {
+			return err
+		}
+	}
+	a.directory = newDirectory(p.store, a.clock.Now)
 	p.authorizer = &access.Authorizer{}
 	o := access.TokenOptions{Directory: a.directory}
 	if len(a.opts.OIDCIssuers) > 0 {
-		if p.issuers, err = a.opts.issuers(oidc.Settings{Now: a.now, Logger: a.logger}); err != nil {
+		if p.issuers, err = a.opts.issuers(oidc.Settings{Now: a.clock.Now, Logger: a.logger}); err != nil {
 			return err
 		}
 		o.External = p.issuers
@@ -158,12 +173,17 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 	}
 	p.webhooks = webhook.NewClient(webhook.Options{AllowPrivate: a.opts.AllowPrivateWebhooks, RootCAs: pool})
 	a.undo("webhook client", func(context.Context) error { p.webhooks.Close(); return nil })
-	if p.sender, err = newWebhookTokens(p.tokens, a.URL(), a.settings.Tenant, a.opts.WebhookTokens, a.now); err != nil {
+	if p.sender, err = newWebhookTokens(p.tokens, a.URL(), a.settings.Tenant, a.opts.WebhookTokens, a.clock.Now); err != nil {
 		return err
 	}
+	if p.sender.audiences, err = a.opts.audiences(a.hosts); err != nil {
+		return err
+	}
+	p.sender.store = p.store
 	p.notices = newNotices(p.webhooks, p.sender, a.logger)
 	o := deliver.DefaultOptions()
-	o.Log, o.Logger, o.Registerer, o.Now = p.events, a.logger, p.registry, a.now
+	o.Log, o.Logger, o.Registerer, o.Now = p.events, a.logger, p.registry, a.clock.Now
+	o.Doubted = a.clock.Doubted
 	a.opts.tune(&o)
 	// Attempts that hang longer are made again after the restart; a stop as a
 	// whole has to end within 30 s.
@@ -176,26 +196,27 @@ func (a *App) openDelivery(_ context.Context, p *parts) error {
 // store, all of it before the first event moves.
 func (a *App) followResources(ctx context.Context, p *parts) error {
 	p.rules = &eventgrid.Rules{
-		Webhooks: webhooks{client: p.webhooks, tokens: p.sender, base: a.URL()}, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
+		Webhooks: webhooks{client: p.webhooks, store: p.store, tokens: p.sender, base: a.URL()}, Audiences: p.sender.audiences, Validations: eventgrid.NewValidations(), Regions: a.opts.Regions,
 		Limits:           a.opts.Limits,
 		ValidationWindow: a.opts.ValidationWindow, Deliveries: deliveries{p.dispatcher},
 	}
 	p.emitter = &activity.Emitter{
 		Sources: &activity.Sources{}, Log: activityLog{p.events}, Tenant: a.settings.Tenant, Logger: a.logger, Lost: lostActivity(p.registry),
 	}
-	p.expiry = newExpiry(p.rules, p.store, p.emitter, a.now, a.logger)
+	p.expiry = newExpiry(p.rules, p.store, p.emitter, &a.clock, a.logger)
 	p.table, p.publishing = &publish.Table{}, publish.NewMetrics(p.registry)
 	blobs := &blobStores{root: filepath.Join(a.opts.Data, "blobs"), bindings: p.bindings}
 	blobs.adopt(eventgrid.DeadLetterAccounts(p.store), a.logger)
 	projection := &projection{
 		store: p.store, authorizer: p.authorizer, directory: a.directory, table: p.table, publishing: p.publishing,
 		dispatcher: p.dispatcher, webhooks: p.webhooks, tokens: p.sender, sources: p.emitter.Sources, notices: p.notices,
-		expiry: p.expiry, certificates: p.certs, logger: a.logger, issued: p.tokens,
+		expiry: p.expiry, certificates: p.certs, logger: a.logger, issued: p.tokens, ledger: p.ledger,
 		blobs:   blobs,
 		domains: make(map[resource.UID]*publish.DomainTopics), channels: make(map[resource.UID]*publish.Channels),
 		delivering: make(map[string]map[string]resource.ID), built: make(map[resource.UID]built),
 	}
 	p.store.Observe(projection.observe)
+	p.ledger.SetPayer(projection.payer)
 	return a.writeAdminEnv(ctx, p.secret)
 }
 
@@ -205,7 +226,7 @@ func (a *App) newCertificates(hostname string) *certificates {
 		extra = append(extra, name)
 	}
 	c := &certificates{
-		dir: a.opts.Data, ownCert: a.opts.TLSCert, ownKey: a.opts.TLSKey, now: a.now, logger: a.logger,
+		dir: a.opts.Data, ownCert: a.opts.TLSCert, ownKey: a.opts.TLSKey, clock: &a.clock, logger: a.logger,
 		names:   pki.Names{Hostname: hostname, Extra: extra, PublishDomain: a.opts.PublishDomain},
 		regions: make(map[string]bool), changed: make(chan struct{}, 1),
 	}

@@ -27,11 +27,11 @@ func (a *App) openStorage(ctx context.Context, p *parts) (err error) {
 	a.undo("data folder", func(context.Context) error { return p.folder.Close() })
 	if a.opts.NATS != "" {
 		p.engine, err = cluster.Open(ctx, cluster.Options{
-			URL: a.opts.NATS, Replicas: a.opts.Replicas, Logger: a.logger, Now: a.now, Tiers: a.opts.tiers(),
+			URL: a.opts.NATS, Replicas: a.opts.Replicas, Logger: a.logger, Now: a.clock.Now, Tiers: a.opts.tiers(),
 		})
 	} else {
 		p.engine, err = local.Open(ctx, local.Options{
-			Dir: a.opts.Data, Logger: a.logger, Registerer: p.registry, Now: a.now, AcceptLoss: a.opts.AcceptLoss,
+			Dir: a.opts.Data, Logger: a.logger, Registerer: p.registry, Now: a.clock.Now, AcceptLoss: a.opts.AcceptLoss,
 		})
 	}
 	if err != nil {

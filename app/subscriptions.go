@@ -34,6 +34,7 @@ func (p *projection) setTopic(id resource.ID) {
 		}
 	}
 	p.dispatcher.SetTopic(topic.UID, topic.ID.String(), subs)
+	p.ledger.SetTopic(topic.UID, payerOf(topic.ID), len(subs))
 }
 
 // parked is what delivery gets of an event subscription that cannot be read: to
@@ -93,10 +94,11 @@ func (p *projection) subscription(topic, r *resource.Resource) (*deliver.Subscri
 // aim gives a subscription its target.
 func (p *projection) aim(sub *deliver.Subscription, schema event.Schema, to eventgrid.Delivery) (err error) {
 	if to.State == eventgrid.Closed {
+		p.tokens.drop(sub.UID)
 		sub.Target = closed{to.Reason}
 		return nil
 	}
-	o := webhook.TargetOptions{URL: to.URL, Schema: schema, Batch: to.Batch, Token: p.tokens.of(to.TenantID, to.ApplicationID)}
+	o := webhook.TargetOptions{URL: to.URL, Schema: schema, Batch: to.Batch, Token: p.tokens.keep(sub.UID, to.Protection)}
 	for _, a := range to.Attributes {
 		o.Properties = append(o.Properties, webhook.Property{Name: a.Name, Value: a.Value, Secret: a.Secret, Field: a.SourceField})
 	}

@@ -69,13 +69,28 @@ func (l *lane) settleWithout(w *worker) {
 
 // over reports whether it must not be attempted any more.
 func (l *lane) over(sub *Subscription, it *item, now time.Time) bool {
-	return sub.expired(now) || !now.Before(sub.lifetime(it.entry.Published))
+	return l.ended(sub, now) || !now.Before(l.lifeEnds(sub, it.entry.Published, now))
+}
+
+// ended reports whether the subscription itself has ended.
+func (l *lane) ended(sub *Subscription, now time.Time) bool {
+	return sub.expired(now) && !l.d.opts.Doubted()
+}
+
+// lifeEnds returns when an event stops being attempted. By a clock that is doubted it
+// may not be over when it seems so, and has its time to live from now on.
+func (l *lane) lifeEnds(sub *Subscription, published, now time.Time) time.Time {
+	end := sub.lifetime(published)
+	if !now.Before(end) && l.d.opts.Doubted() {
+		return now.Add(sub.TTL)
+	}
+	return end
 }
 
 // end finishes an item whose time is over.
 func (l *lane) end(sub *Subscription, it item, now time.Time) {
 	d := it.delivery(l.uid)
-	if sub.expired(now) {
+	if l.ended(sub, now) {
 		l.d.drop(l, d, reasonSubscriptionExpired)
 		it.claim.Release()
 		return
@@ -175,7 +190,7 @@ func (l *lane) decide(
 			continue
 		}
 		delay := max(l.d.schedule.after(d.Attempts), earliest)
-		d.Due = spread(now, delay, w.sub.lifetime(d.Published), r)
+		d.Due = spread(now, delay, l.lifeEnds(w.sub, d.Published, now), r)
 		if again.IsZero() || d.Due.Before(again) {
 			again = d.Due
 		}
@@ -196,14 +211,14 @@ func (l *lane) postpone(it item, until, now time.Time) {
 	switch {
 	case l.isClosed():
 		l.abandon(&it)
-	case sub.expired(now):
+	case l.ended(sub, now):
 		l.d.drop(l, d, reasonSubscriptionExpired)
 		it.claim.Release()
 	case l.over(sub, &it, now):
 		// Its time ran out during probation: the last word is the one it has.
 		l.giveUp(sub, d, it.claim, reasonTimeToLive, now)
 	default:
-		d.Due = spread(now, until.Sub(now), sub.lifetime(d.Published), l.d.random())
+		d.Due = spread(now, until.Sub(now), l.lifeEnds(sub, d.Published, now), l.d.random())
 		l.d.retries.put(d, it.claim)
 	}
 }

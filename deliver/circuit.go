@@ -8,6 +8,9 @@ const (
 	patience = 10
 	// longestProbation bounds the doubling, on Azure's scale.
 	longestProbation = time.Hour
+	// farAhead is longer than any endpoint or store is left alone: an end further
+	// ahead is of a clock that was wrong, and has come.
+	farAhead = 24 * time.Hour
 )
 
 // CircuitState says whether a subscription's endpoint is attempted.
@@ -41,11 +44,16 @@ func (c *circuit) state(now time.Time) CircuitState {
 	switch {
 	case c.until.IsZero():
 		return Closed
-	case now.Before(c.until):
+	case pending(c.until, now):
 		return Open
 	default:
 		return HalfOpen
 	}
+}
+
+// pending reports whether until is still to come.
+func pending(until, now time.Time) bool {
+	return now.Before(until) && until.Sub(now) <= farAhead
 }
 
 // fail records a failed attempt that began in the given round, after which the
@@ -56,6 +64,9 @@ func (c *circuit) state(now time.Time) CircuitState {
 // as many failures in a row and double the time at once to its bound. So those
 // that began in an earlier round may exhaust the patience but never double.
 func (c *circuit) fail(round int, probation time.Duration, now time.Time) bool {
+	if c.until.Sub(now) > farAhead {
+		c.until = now
+	}
 	if round != c.round {
 		c.failures = max(c.failures, min(c.failures+1, patience))
 		if probation > 0 {

@@ -100,7 +100,11 @@ func (l *lane) patienceEnds(d eventlog.Delivery) time.Time {
 	if since = since.Add(l.d.opts.DeadLetterDelay); since.Before(l.d.started) {
 		since = l.d.started
 	}
-	return since.Add(l.d.opts.DeadLetterPatience)
+	end := since.Add(l.d.opts.DeadLetterPatience)
+	if now := l.d.now(); !now.Before(end) && l.d.opts.Doubted() {
+		return now.Add(l.d.opts.DeadLetterPatience)
+	}
+	return end
 }
 
 // write makes one blob of a batch. If the store refuses, every event of it goes

@@ -47,7 +47,7 @@ type graves struct {
 // two blobs. mu is held.
 func (g *graves) admits(size int, buried int64, now time.Time) bool {
 	switch {
-	case now.Before(g.until), !g.began.IsZero() && now.Sub(g.began) > blobPatience:
+	case pending(g.until, now), !g.began.IsZero() && now.Sub(g.began) > blobPatience:
 		return false
 	case len(g.waiting) >= 2*blobItems || g.bytes >= 2*blobBytes:
 		return false
@@ -128,7 +128,7 @@ func (g *graves) take(now time.Time) (batch []eventlog.Transfer, size int) {
 func (g *graves) leftAlone(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return now.Before(g.until)
+	return pending(g.until, now)
 }
 
 // wrote records that the store took a blob, or that there was none to write.
@@ -158,7 +158,7 @@ func (g *graves) next(now time.Time) (due time.Time, refusing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	due = now.Add(shortestBlobRetry)
-	if now.Before(g.until) {
+	if pending(g.until, now) {
 		due = g.until
 	}
 	return due, !g.refusing.IsZero()

@@ -19,6 +19,10 @@ type Options struct {
 	Log Log
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Doubted says that Now may be far ahead; nil means never. Meanwhile nothing ends
+	// because of its age: not an event's time to live, nor an event subscription, nor
+	// the patience with a store of dead letters.
+	Doubted func() bool
 	// Logger gets one line per dropped or dead-lettered event, naming its id and
 	// the reason; nil discards them.
 	Logger *slog.Logger

@@ -169,7 +169,7 @@ func (l *lane) readmit(ctx context.Context, it item, room *budget) bool {
 			l.postpone(it, until, now)
 			return true
 		case l.circuit.state(now) == Open:
-			wait = min(l.circuit.until.Sub(now), sub.lifetime(it.entry.Published).Sub(now), l.d.opts.HoldLimit)
+			wait = min(l.circuit.until.Sub(now), l.lifeEnds(sub, it.entry.Published, now).Sub(now), l.d.opts.HoldLimit)
 		case l.circuit.state(now) == HalfOpen && l.probed():
 		case l.inWindow(it.size):
 			l.backlog.readBack()

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -50,21 +51,43 @@ func newAuthority(now time.Time) (*authority, []byte, error) {
 		MaxPathLenZero:        true, // it signs server certificates, no further authority
 		SubjectKeyId:          sum[:20],
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	a, err := (&authority{key: key}).sign(tmpl)
+	return a, keyPEM, err
+}
+
+// backdated returns the authority with a certificate that begins before now and is
+// otherwise the same, and its key as PEM. Clients that know only the one before
+// accept what this one signs as soon as they accept that one.
+func (a *authority) backdated(now time.Time) (*authority, []byte, error) {
+	key, err := encodeKey(a.key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("create the authority: %w", err)
+		return nil, nil, err
+	}
+	tmpl := *a.cert
+	tmpl.NotBefore = now.Add(-backdate)
+	if tmpl.SerialNumber, err = newSerial(); err != nil {
+		return nil, nil, err
+	}
+	next, err := a.sign(&tmpl)
+	return next, key, err
+}
+
+// sign returns the authority with a certificate like tmpl, which its own key signs.
+func (a *authority) sign(tmpl *x509.Certificate) (*authority, error) {
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, a.key.Public(), a.key)
+	if err != nil {
+		return nil, fmt.Errorf("create the authority: %w", err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, nil, fmt.Errorf("create the authority: %w", err)
+		return nil, fmt.Errorf("create the authority: %w", err)
 	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: der})
-	return &authority{cert: cert, key: key, pem: certPEM}, keyPEM, nil
+	return &authority{cert: cert, key: a.key, pem: pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: der})}, nil
 }
 
 // issue makes a server certificate for hosts and returns it with its key, both
-// PEM.
-func (a *authority) issue(hosts []string, now time.Time) (certPEM, keyPEM []byte, err error) {
+// PEM. In doubt about now it is good from the authority's beginning on.
+func (a *authority) issue(hosts []string, now time.Time, doubted bool) (certPEM, keyPEM []byte, err error) {
 	key, keyPEM, err := newKey()
 	if err != nil {
 		return nil, nil, err
@@ -77,10 +100,14 @@ func (a *authority) issue(hosts []string, now time.Time) (certPEM, keyPEM []byte
 	if end.After(a.cert.NotAfter) {
 		end = a.cert.NotAfter
 	}
+	begin := now.Add(-backdate)
+	if doubted && a.cert.NotBefore.Before(begin) {
+		begin = a.cert.NotBefore
+	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{Organization: []string{"Intertie"}, CommonName: "Intertie server"},
-		NotBefore:    now.Add(-backdate),
+		NotBefore:    begin,
 		NotAfter:     end,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -104,11 +131,16 @@ func newKey() (*ecdsa.PrivateKey, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("generate a key: %w", err)
 	}
+	keyPEM, err := encodeKey(key)
+	return key, keyPEM, err
+}
+
+func encodeKey(key crypto.Signer) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode a key: %w", err)
+		return nil, fmt.Errorf("encode a key: %w", err)
 	}
-	return key, pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der}), nil
 }
 
 // newSerial returns a positive random number of 126 bits; RFC 5280 asks for

@@ -63,6 +63,10 @@ const (
 	// AuthorityCopied: CAFile was missing, or not the certificate of the key, and
 	// was written again. Clients that trust the authority need nothing.
 	AuthorityCopied
+	// AuthorityBackdated: it was not valid yet. It has the key and the end that it had,
+	// and clients that trust its former certificate need nothing, but its beginning is
+	// before now: a clock that was ahead had made it.
+	AuthorityBackdated
 	// AuthorityWithoutKey: its key is missing. All goes on until a server
 	// certificate has to be issued, which then fails.
 	AuthorityWithoutKey
@@ -77,8 +81,12 @@ const (
 // authority is one that no client trusts. Each file is durable as a whole before
 // the next one is written, and all before Ensure returns.
 //
+// With doubted, now may be far ahead. Then the authority is kept however old it is, and
+// a server certificate that has to be issued is good from the authority's beginning on,
+// so that it is good by the right clock too; the first call without replaces it.
+//
 // Only one process may call Ensure on a folder at a time.
-func Ensure(dir string, names Names, now time.Time) (Certs, error) {
+func Ensure(dir string, names Names, now time.Time, doubted bool) (Certs, error) {
 	hosts, err := names.hosts()
 	if err != nil {
 		return Certs{}, err
@@ -92,19 +100,19 @@ func Ensure(dir string, names Names, now time.Time) (Certs, error) {
 		CertFile:  filepath.Join(dir, serverFile),
 		KeyFile:   filepath.Join(dir, serverKeyFile),
 	}
-	ca, found, err := ensureAuthority(c.CAFile, c.CAKeyFile, now)
+	ca, found, err := ensureAuthority(c.CAFile, c.CAKeyFile, now, doubted)
 	if err != nil {
 		return Certs{}, err
 	}
 	c.Authority = found
-	if serverGood(c, ca.cert, hosts, now) {
+	if serverGood(c, ca, hosts, now, doubted) {
 		return c, nil
 	}
 	if ca.key == nil {
 		return Certs{}, fmt.Errorf("renew the server certificate: %s is missing; restore it, or remove %s to make a new authority that every client must be told to trust",
 			c.CAKeyFile, c.CAFile)
 	}
-	certPEM, keyPEM, err := ca.issue(hosts, now)
+	certPEM, keyPEM, err := ca.issue(hosts, now, doubted)
 	if err != nil {
 		return Certs{}, err
 	}
@@ -129,14 +137,21 @@ type authority struct {
 
 // ensureAuthority returns the authority, creating or replacing it when there is
 // none or it is near its end.
-func ensureAuthority(certPath, keyPath string, now time.Time) (*authority, Authority, error) {
+func ensureAuthority(certPath, keyPath string, now time.Time, doubted bool) (*authority, Authority, error) {
 	ca, err := loadAuthority(certPath, keyPath)
 	if err != nil {
 		return nil, 0, err
 	}
-	if ca != nil && now.Add(renewBefore).Before(ca.cert.NotAfter) {
+	if ca != nil && (doubted || now.Add(renewBefore).Before(ca.cert.NotAfter)) {
 		if ca.key == nil {
 			return ca, AuthorityWithoutKey, nil
+		}
+		if now.Before(ca.cert.NotBefore) {
+			ca, keyPEM, err := ca.backdated(now)
+			if err != nil {
+				return nil, 0, err
+			}
+			return ca, AuthorityBackdated, ca.write(certPath, keyPath, keyPEM)
 		}
 		if got, err := os.ReadFile(certPath); err == nil && bytes.Equal(got, ca.pem) {
 			return ca, AuthorityFound, nil
@@ -151,12 +166,16 @@ func ensureAuthority(certPath, keyPath string, now time.Time) (*authority, Autho
 	if err != nil {
 		return nil, 0, err
 	}
-	// One file carries both halves, so there is no moment at which they do
-	// not fit.
-	if err := atomicfile.Write(keyPath, append(keyPEM, ca.pem...), 0o600); err != nil {
-		return nil, 0, err
+	return ca, found, ca.write(certPath, keyPath, keyPEM)
+}
+
+// write makes the authority durable. One file carries both halves, so there is no
+// moment at which they do not fit.
+func (a *authority) write(certPath, keyPath string, keyPEM []byte) error {
+	if err := atomicfile.Write(keyPath, append(keyPEM, a.pem...), 0o600); err != nil {
+		return err
 	}
-	return ca, found, atomicfile.Write(certPath, ca.pem, 0o644)
+	return atomicfile.Write(certPath, a.pem, 0o644)
 }
 
 // loadAuthority returns nil when dir holds no authority, and an authority
@@ -200,7 +219,7 @@ func loadAuthority(certPath, keyPath string) (*authority, error) {
 
 // serverGood reports whether the server certificate can go on being used.
 // Whatever is wrong with it, the answer is the same: issue another.
-func serverGood(c Certs, ca *x509.Certificate, hosts []string, now time.Time) bool {
+func serverGood(c Certs, ca *authority, hosts []string, now time.Time, doubted bool) bool {
 	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 	if err != nil {
 		return false
@@ -212,13 +231,19 @@ func serverGood(c Certs, ca *x509.Certificate, hosts []string, now time.Time) bo
 		return false
 	}
 	cert := pair.Leaf
-	if cert.CheckSignatureFrom(ca) != nil || now.Before(cert.NotBefore) {
+	if cert.CheckSignatureFrom(ca.cert) != nil || now.Before(cert.NotBefore) {
 		return false
 	}
-	// The authority has more than renewBefore left here, so a new certificate
-	// always ends later than that: this cannot reissue at every start.
+	if !doubted && cert.NotAfter.Sub(cert.NotBefore) > serverValidity+backdate {
+		return false // issued in doubt
+	}
 	if !now.Add(renewBefore).Before(cert.NotAfter) {
-		return false
+		// In doubt there may be no better one, and no reason to fail for want of a
+		// key. Otherwise the authority has more than renewBefore left here, so a new
+		// certificate ends later than that: this cannot reissue at every start.
+		if !doubted || ca.key != nil && cert.NotAfter.Before(ca.cert.NotAfter) {
+			return false
+		}
 	}
 	have := make(map[string]bool, len(cert.DNSNames)+len(cert.IPAddresses))
 	for _, name := range cert.DNSNames {

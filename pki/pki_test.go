@@ -23,7 +23,7 @@ const day = 24 * time.Hour
 
 func ensure(t *testing.T, dir string, names pki.Names, now time.Time) pki.Certs {
 	t.Helper()
-	c, err := pki.Ensure(dir, names, now)
+	c, err := pki.Ensure(dir, names, now, false)
 	if err != nil {
 		t.Fatalf("Ensure: %v", err)
 	}
@@ -103,7 +103,7 @@ func TestNamesRefused(t *testing.T) {
 		{PublishDomain: "events.example", Regions: []string{"west europe"}},
 	} {
 		dir := filepath.Join(t.TempDir(), "none")
-		if _, err := pki.Ensure(dir, n, start); err == nil {
+		if _, err := pki.Ensure(dir, n, start, false); err == nil {
 			t.Errorf("%+v: accepted", n)
 		}
 		if _, err := os.Stat(dir); err == nil {
@@ -147,7 +147,7 @@ func TestRenewal(t *testing.T) {
 	}{
 		{name: "near its end", after: (397 - 89) * day},
 		{name: "after its end", after: 500 * day},
-		{name: "issued in the future", after: -day},
+		{name: "issued in the future", after: -day, newCA: true, found: pki.AuthorityBackdated},
 		{name: "a name is missing", names: pki.Names{Extra: []string{"new.example"}}},
 		{name: "an address is missing", names: pki.Names{Extra: []string{"192.0.2.1"}}},
 		{name: "the key is gone", change: remove("server-key.pem")},
@@ -180,7 +180,7 @@ func TestRenewal(t *testing.T) {
 			if len(tt.names.Extra) > 0 {
 				host = tt.names.Extra[0]
 			}
-			if err := verify(t, c, host, now); tt.after >= 0 && err != nil {
+			if err := verify(t, c, host, now); err != nil {
 				t.Errorf("after renewal: %v", err)
 			}
 			if got := !bytes.Equal(ca, read(t, c.CAFile)); got != tt.newCA {
@@ -211,7 +211,7 @@ func TestLostAuthorityKey(t *testing.T) {
 	if c := ensure(t, dir, pki.Names{}, start.Add(day)); c.Authority != pki.AuthorityWithoutKey || c.CAKeyFile != filepath.Join(dir, "ca-key.pem") {
 		t.Errorf("%+v", c)
 	}
-	_, err := pki.Ensure(dir, pki.Names{Extra: []string{"new.example"}}, start)
+	_, err := pki.Ensure(dir, pki.Names{Extra: []string{"new.example"}}, start, false)
 	if err == nil || !strings.Contains(err.Error(), "ca-key.pem") {
 		t.Fatalf("err = %v, want one that names ca-key.pem", err)
 	}
@@ -224,7 +224,7 @@ func TestTornAuthorityIsNotReplaced(t *testing.T) {
 	dir := t.TempDir()
 	ensure(t, dir, pki.Names{}, start)
 	truncate("ca-key.pem")(t, dir)
-	if _, err := pki.Ensure(dir, pki.Names{}, start); err == nil {
+	if _, err := pki.Ensure(dir, pki.Names{}, start, false); err == nil {
 		t.Error("a torn authority was accepted or silently replaced")
 	}
 }
@@ -320,7 +320,7 @@ func TestUnwritable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pki.Ensure(filepath.Join(file, "data"), pki.Names{}, start); err == nil {
+	if _, err := pki.Ensure(filepath.Join(file, "data"), pki.Names{}, start, false); err == nil {
 		t.Error("a folder below a file was accepted")
 	}
 }
@@ -328,7 +328,7 @@ func TestUnwritable(t *testing.T) {
 func BenchmarkEnsureFirst(b *testing.B) {
 	root := b.TempDir()
 	for i := 0; b.Loop(); i++ {
-		if _, err := pki.Ensure(filepath.Join(root, string(rune('a'+i%26)), time.Now().Format("150405.000000000")), pki.Names{}, start); err != nil {
+		if _, err := pki.Ensure(filepath.Join(root, string(rune('a'+i%26)), time.Now().Format("150405.000000000")), pki.Names{}, start, false); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -337,7 +337,7 @@ func BenchmarkEnsureFirst(b *testing.B) {
 func BenchmarkEnsureAgain(b *testing.B) {
 	dir := b.TempDir()
 	for b.Loop() {
-		if _, err := pki.Ensure(dir, pki.Names{}, start); err != nil {
+		if _, err := pki.Ensure(dir, pki.Names{}, start, false); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -421,5 +421,72 @@ func leftovers(t *testing.T, dir string) {
 	}
 	if len(entries) != 4 {
 		t.Errorf("the folder holds %v, want the four certificate files", entries)
+	}
+}
+
+// A clock that is far ahead costs nothing that clients trust, and what is issued
+// meanwhile is good by the right clock too.
+func TestDoubtedClock(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{
+		"the server certificate is over": 500 * day, "the authority is near its end": 3600 * day, "the authority is over": 8000 * day,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			ca := read(t, ensure(t, dir, pki.Names{}, start).CAFile)
+			names := pki.Names{Extra: []string{"new.example"}}
+			var pair []byte
+			for range 2 {
+				c, err := pki.Ensure(dir, names, start.Add(ahead), true)
+				if err != nil || c.Authority != pki.AuthorityFound || !bytes.Equal(ca, read(t, c.CAFile)) {
+					t.Fatalf("the authority: %v, %v", c.Authority, err)
+				}
+				if err := verify(t, c, "new.example", start); err != nil {
+					t.Errorf("by the right clock: %v", err)
+				}
+				if err := verify(t, c, "new.example", start.Add(ahead)); err != nil && ahead < 3650*day {
+					t.Errorf("by this clock: %v", err)
+				}
+				if pair != nil && !bytes.Equal(pair, read(t, c.CertFile)) {
+					t.Error("issued again and again")
+				}
+				pair = read(t, c.CertFile)
+			}
+			c := ensure(t, dir, names, start.Add(ahead))
+			if err := verify(t, c, "new.example", start.Add(ahead)); err != nil {
+				t.Errorf("when it is believed: %v", err)
+			}
+			if life := leaf(t, c).NotAfter.Sub(leaf(t, c).NotBefore); life > 398*day {
+				t.Errorf("a certificate for %v stays", life)
+			}
+		})
+	}
+	t.Run("the key is lost", func(t *testing.T) {
+		dir := t.TempDir()
+		ensure(t, dir, pki.Names{}, start)
+		remove("ca-key.pem")(t, dir)
+		if c, err := pki.Ensure(dir, pki.Names{}, start.Add(500*day), true); err != nil || c.Authority != pki.AuthorityWithoutKey {
+			t.Errorf("%v, %v", c.Authority, err)
+		}
+	})
+}
+
+// An authority that a clock a year ahead has made is good now, and what it signs from
+// then on also for who has its first certificate.
+func TestAuthorityOfAClockAhead(t *testing.T) {
+	dir := t.TempDir()
+	c := ensure(t, dir, pki.Names{}, start.Add(365*day))
+	first, end := roots(t, c), start.Add(365*day)
+	if c = ensure(t, dir, pki.Names{}, start); c.Authority != pki.AuthorityBackdated {
+		t.Errorf("the authority: %v", c.Authority)
+	}
+	if err := verify(t, c, "localhost", start); err != nil {
+		t.Error(err)
+	}
+	_, err := leaf(t, c).Verify(x509.VerifyOptions{Roots: first, DNSName: "localhost", CurrentTime: end})
+	if err != nil {
+		t.Errorf("by the first certificate: %v", err)
+	}
+	if c = ensure(t, dir, pki.Names{}, start.Add(day)); c.Authority != pki.AuthorityFound {
+		t.Errorf("the next start finds it %v", c.Authority)
 	}
 }
