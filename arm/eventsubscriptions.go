@@ -76,8 +76,11 @@ func (h *Handler) listAtScope(rq *request) error {
 		return err
 	}
 	tx := readOnly{h.Store}
-	if err := h.findScope(tx, scope); err != nil {
+	if err := h.find(tx, scope); err != nil {
 		return err
+	}
+	if strings.EqualFold(scope.Namespace, eventgrid.Namespace) && !isListed(tx, scope) {
+		return notFound(scope)
 	}
 	var found []*resource.Resource
 	if home, ok := eventgrid.Home(tx, scope); ok {

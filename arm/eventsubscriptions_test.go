@@ -352,3 +352,16 @@ func TestTopicTypes(t *testing.T) {
 	f.get("owner", provider+"/eventTypes").wantError(404, "InvalidResourceType")
 	f.get("owner", customTopic+"9"+provider+"/eventTypes").wantError(404, "ResourceNotFound")
 }
+
+// A domain topic comes with its first event subscription. Before that it has none,
+// which is no error; a topic of a domain that is not there is one.
+func TestADomainTopicThatIsNotThereHasNoSubscriptions(t *testing.T) {
+	f := newFixture(t)
+	f.topics()
+	for _, path := range []string{domain + "/topics/later/eventSubscriptions", domain + "/topics/later" + provider + "/eventSubscriptions"} {
+		if got := f.get("owner", path).want(200).names(); len(got) != 0 {
+			t.Errorf("%s: %v", path, got)
+		}
+		f.get("owner", strings.Replace(path, "domain1", "domain2", 1)).wantError(404, "ResourceNotFound", "domain2")
+	}
+}

@@ -3,6 +3,7 @@ package arm
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/resource"
 )
 
@@ -88,10 +90,8 @@ func (h *Handler) list(rq *request, kind *resource.Kind) error {
 	if err := h.findFor(tx, kind, scope); err != nil {
 		return err
 	}
-	if scope.Namespace != "" {
-		if _, ok := tx.Get(scope); !ok {
-			return notFound(scope)
-		}
+	if scope.Namespace != "" && !isListed(tx, scope) {
+		return notFound(scope)
 	}
 	resources := h.existing(rq, kind, scope)
 	if kind.Place == resource.Anywhere && scope.Namespace != "" && !nested {
@@ -99,6 +99,16 @@ func (h *Handler) list(rq *request, kind *resource.Kind) error {
 		resources = slices.DeleteFunc(resources, func(r *resource.Resource) bool { return !r.ID.Scope().Equal(scope) })
 	}
 	return h.page(rq, resources, func(r *resource.Resource) (any, error) { return h.present(rq, kind, r, resource.ID{}) })
+}
+
+// isListed reports whether there is something to list event subscriptions of. A
+// domain topic need not exist for that, as it comes with its first one.
+func isListed(tx resource.Tx, scope resource.ID) bool {
+	if strings.EqualFold(scope.Type(), eventgrid.TypeDomainTopic) {
+		scope = scope.Parent()
+	}
+	_, ok := tx.Get(scope)
+	return ok
 }
 
 // listable reports whether there is a collection of a kind at a scope; beyond is
@@ -129,10 +139,18 @@ func (h *Handler) page(rq *request, resources []*resource.Resource, show func(*r
 }
 
 // pageOf answers with one page of resources: filtered, cut at $top, with a link
-// to the rest. The link holds the id after which to go on, so resources that come
-// or go between two pages shift nothing.
+// to the rest, in the order in which they were made, as Azure does. The link holds
+// the time and id after which to go on, so resources that come or go between two
+// pages shift nothing.
 func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging, show func(*resource.Resource) (any, error)) error {
-	return writePage(rq, resources, by, by.match, func(r *resource.Resource) string { return r.ID.Key() }, h.readableOnly(show))
+	resources = slices.Clone(resources)
+	slices.SortStableFunc(resources, func(a, b *resource.Resource) int { return a.CreatedAt.Compare(b.CreatedAt) }) // they come by id
+	return writePage(rq, resources, by, by.match, byCreation, h.readableOnly(show))
+}
+
+// byCreation is the place of a resource among others, older ones first.
+func byCreation(r *resource.Resource) string {
+	return fmt.Sprintf("%016x %s", uint64(max(r.CreatedAt.UnixNano(), 0)), r.ID.Key()) //nolint:gosec // not negative
 }
 
 // writePage is pageOf for anything that is sorted by a key. What is shown as nil is

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -227,4 +228,21 @@ func FuzzParseNameFilter(f *testing.F) {
 			match(name)
 		}
 	})
+}
+
+// Lists come in the order in which things were made, whatever their names.
+func TestListsAreInOrderOfCreation(t *testing.T) {
+	f := newFixture(t)
+	var want []string
+	for i := range 45 {
+		name := fmt.Sprintf("reg-%d", (i*7)%45)
+		f.now = f.now.Add(time.Second)
+		f.put("owner", partnerRG+provider+"/partnerRegistrations/"+name, `{}`).want(200)
+		want = append(want, name)
+	}
+	f.now = f.now.Add(time.Second)
+	f.put("owner", partnerRG+provider+"/partnerRegistrations/"+want[3], `{"tags":{"a":"b"}}`).want(200) // it stays where it was
+	if got, pages := f.follow(partnerRG + provider + "/partnerRegistrations"); !slices.Equal(got, want) || pages != 3 {
+		t.Errorf("in %d pages: %v, want %v", pages, got, want)
+	}
 }

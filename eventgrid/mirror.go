@@ -2,6 +2,7 @@ package eventgrid
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,23 +117,54 @@ func setActivation[P any, M mirror[P]](c *resource.Call, state string) error {
 	if err != nil {
 		return err
 	}
-	name, what := c.Resource.ID.Name(), mirrorName(c.Resource.ID)
-	before, expires := M(p).activation()
-	if before == NeverActivated && state == Deactivated {
-		return resource.Invalid("The %s '%s' was never activated, so it cannot be deactivated.", what, name)
-	}
-	if expires != nil && before == NeverActivated && !c.Now.Before(expires.Std()) {
-		return resource.Errorf(resource.NotFound, "The %s '%s' was not activated by %s and has expired; ask the partner for a new one.",
-			what, name, expires.Std().Format(time.RFC3339))
-	}
-	channel, ok := ChannelOf(c.Tx, c.Resource)
-	if !ok {
-		return resource.Errorf(resource.Conflict, "The channel of the %s '%s' does not exist any more; delete the %s.", what, name, what)
-	}
-	if err := noteActivation(c.Tx, channel, state, c.Now); err != nil {
+	if err := allowActivation[P](c.Tx, c.Resource, M(p), state, c.Now); err != nil {
 		return err
 	}
 	return change(c.Tx, c.Resource, c.Caller, c.Now, func(p *P) { M(p).activate(state) })
+}
+
+// askedActivation is setActivation by a PUT or PATCH that asks for one of states. One
+// that asks for none, or for what is, changes nothing. The caller needs the
+// permission on the action as well.
+func askedActivation[P any, M mirror[P]](w *resource.Write, next, old M, asked *string, states ...string) error {
+	before, _ := old.activation()
+	state := *asked
+	*asked = before
+	if state == "" || equalFold(state, before) {
+		return nil
+	}
+	at := slices.IndexFunc(states, func(s string) bool { return equalFold(s, state) })
+	if at < 0 {
+		return resource.Invalid("The property 'activationState' is '%s'; it can be set to '%s', and is '%s'.", state, strings.Join(states, "' or '"), before)
+	}
+	if err := w.Require(w.Old.Type+activationActions[states[at]], w.ID); err != nil {
+		return err
+	}
+	if err := allowActivation[P](w.Tx, w.Old, old, states[at], w.Now); err != nil {
+		return err
+	}
+	next.activate(states[at])
+	return nil
+}
+
+var activationActions = map[string]string{Activated: "/activate/action", Deactivated: "/deactivate/action"}
+
+// allowActivation says why a mirror cannot get a state, or tells its channel.
+func allowActivation[P any, M mirror[P]](tx resource.Tx, r *resource.Resource, p M, state string, now time.Time) error {
+	name, what := r.ID.Name(), mirrorName(r.ID)
+	before, expires := p.activation()
+	if before == NeverActivated && state == Deactivated {
+		return resource.Invalid("The %s '%s' was never activated, so it cannot be deactivated.", what, name)
+	}
+	if expires != nil && before == NeverActivated && !now.Before(expires.Std()) {
+		return resource.Errorf(resource.NotFound, "The %s '%s' was not activated by %s and has expired; ask the partner for a new one.",
+			what, name, expires.Std().Format(time.RFC3339))
+	}
+	channel, ok := ChannelOf(tx, r)
+	if !ok {
+		return resource.Errorf(resource.Conflict, "The channel of the %s '%s' does not exist any more; delete the %s.", what, name, what)
+	}
+	return noteActivation(tx, channel, state, now)
 }
 
 // dueOfMirror: one that nobody activates goes by itself.

@@ -179,7 +179,7 @@ func TestOnlyTheOwnMirrorIsTouched(t *testing.T) {
 func TestCustomersPutOfAPartnerTopic(t *testing.T) {
 	w := newWorld(t).withChannel()
 	before := w.pair()
-	w.must(w.put(topicID, `{"location":"West Europe","tags":{"cost":"42"},"properties":{"activationState":"Activated","source":"/forged","eventTypeInfo":null}}`))
+	w.must(w.put(topicID, `{"location":"West Europe","tags":{"cost":"42"},"properties":{"source":"/Northwave/4711","eventTypeInfo":null}}`))
 	if diff := cmp.Diff(before, w.pair()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -10,10 +10,10 @@ import "github.com/intertie/intertie/resource"
 // Where events really go, with what may be secret in it, stands in the channel
 // and is read there for each delivery ([DestinationOf]).
 type PartnerDestination struct {
-	ImmutableID       string `json:"partnerRegistrationImmutableId" arm:"computed"`
-	ServiceContext    string `json:"endpointServiceContext,omitempty" arm:"computed"`
+	ImmutableID       string `json:"partnerRegistrationImmutableId" arm:"create"`
+	ServiceContext    string `json:"endpointServiceContext,omitempty" arm:"create"`
 	EndpointBaseURL   string `json:"endpointBaseUrl,omitempty" arm:"computed"`
-	ActivationState   string `json:"activationState" arm:"computed"`
+	ActivationState   string `json:"activationState" arm:"patch"`
 	ProvisioningState string `json:"provisioningState" arm:"computed"`
 	// The two below vanish once the partner destination is activated.
 	Expires *resource.Time `json:"expirationTimeIfNotActivatedUtc,omitempty" arm:"computed"`
@@ -28,6 +28,9 @@ func partnerDestinationKind() *resource.Kind {
 			resource.Action{Name: "activate", Do: func(c *resource.Call) (any, error) { return nil, setActivation[PartnerDestination](c, Activated) }},
 		),
 	}, resource.Hooks[PartnerDestination]{
+		Prepare: func(w *resource.Write, _ *resource.Resource, next, old *PartnerDestination) error {
+			return askedActivation[PartnerDestination](w, next, old, &next.ActivationState, Activated)
+		},
 		Delete: deletePartnerDestination,
 		Due:    dueOfMirror[PartnerDestination],
 	})

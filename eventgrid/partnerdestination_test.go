@@ -176,7 +176,10 @@ func TestChannelAndPartnerDestinationChangeTogether(t *testing.T) {
 		"same again": func(w *world) error { return w.put(inboundID, inboundBody(inboundIs, "")) },
 		"as read":    func(w *world) error { return w.put(inboundID, `{"properties":`+w.show(inboundID, resource.ID{})+`}`) },
 		"customer's PUT": func(w *world) error {
-			return w.put(partnerDestinationID, `{"location":"West Europe","tags":{"cost":"42"},"properties":{"activationState":"Activated","endpointBaseUrl":"https://forged.example"}}`)
+			return w.put(partnerDestinationID, `{"location":"West Europe","tags":{"cost":"42"},"properties":{"activationState":"NeverActivated","endpointBaseUrl":"https://forged.example"}}`)
+		},
+		"activated by PUT": func(w *world) error {
+			return w.put(partnerDestinationID, `{"location":"West Europe","properties":{"activationState":"Activated"}}`)
 		},
 		"8 days": func(w *world) error {
 			w.now = w.now.Add(8 * day)
@@ -194,6 +197,7 @@ func TestChannelAndPartnerDestinationChangeTogether(t *testing.T) {
 		"repeated":                 {[]string{"same again", "as read"}, fresh},
 		"repeated when active":     {[]string{"activate", "same again", "as read"}, active},
 		"customer's PUT":           {[]string{"customer's PUT"}, fresh},
+		"activated by PUT":         {[]string{"activated by PUT"}, active},
 		"URL changed":              {[]string{"new URL"}, ends{NeverActivated, NeverActivated, other + "?code=2", other, "2026-03-08", message}},
 		"URL changed when active":  {[]string{"activate", "new URL", "as read"}, ends{Activated, Activated, other + "?code=2", other, "", ""}},
 		"expiry changed":           {[]string{"sooner"}, ends{NeverActivated, NeverActivated, partnerURL, base, "2026-03-05", message}},

@@ -5,10 +5,10 @@ import "github.com/intertie/intertie/resource"
 // PartnerTopic is the customer's end of a channel. The service creates it on
 // the partner's behalf; the customer activates it and subscribes to it.
 type PartnerTopic struct {
-	ImmutableID       string         `json:"partnerRegistrationImmutableId" arm:"computed"`
-	Source            string         `json:"source,omitempty" arm:"computed"`
+	ImmutableID       string         `json:"partnerRegistrationImmutableId" arm:"create"`
+	Source            string         `json:"source,omitempty" arm:"create"`
 	EventTypes        *EventTypeInfo `json:"eventTypeInfo,omitempty" arm:"computed"`
-	ActivationState   string         `json:"activationState" arm:"computed"`
+	ActivationState   string         `json:"activationState" arm:"patch"`
 	ProvisioningState string         `json:"provisioningState" arm:"computed"`
 	// The three below vanish once the partner topic is activated.
 	Expires             *resource.Time `json:"expirationTimeIfNotActivatedUtc,omitempty" arm:"computed"`
@@ -25,6 +25,9 @@ func partnerTopicKind() *resource.Kind {
 			resource.Action{Name: "deactivate", Do: func(c *resource.Call) (any, error) { return nil, setActivation[PartnerTopic](c, Deactivated) }},
 		),
 	}, resource.Hooks[PartnerTopic]{
+		Prepare: func(w *resource.Write, _ *resource.Resource, next, old *PartnerTopic) error {
+			return askedActivation[PartnerTopic](w, next, old, &next.ActivationState, Activated, Deactivated)
+		},
 		Delete: deletePartnerTopic,
 		Due:    dueOfMirror[PartnerTopic],
 	})

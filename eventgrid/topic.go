@@ -147,11 +147,11 @@ func (p *Topic) checkOffered() error {
 	return nil
 }
 
-// checkReserved refuses the prefix that Event Grid keeps for itself. Its texts
-// name Microsoft and System as well; the service was not seen to enforce them.
+// checkReserved refuses the name that Event Grid keeps for itself. Names that begin
+// with it are fine: Microsoft's own quickstarts use some.
 func checkReserved(id resource.ID, typ string) error {
-	if name := id.Name(); len(name) >= 9 && equalFold(name[:9], "EventGrid") {
-		return resource.Invalid("The name '%s' of the resource of type '%s' is invalid: it must not begin with 'EventGrid', which is reserved.", name, typ)
+	if name := id.Name(); equalFold(name, "EventGrid") {
+		return resource.Invalid("The name '%s' of the resource of type '%s' is invalid: it is reserved.", name, typ)
 	}
 	return nil
 }

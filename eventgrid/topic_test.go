@@ -127,10 +127,12 @@ func TestTopicRefusals(t *testing.T) {
 		})
 	}
 	w := newWorld(t)
-	for _, name := range []string{"EventGrid-mine", "eventgridX"} {
-		w.wantError(w.put(customerGroup.Provider(TypeTopic, name), `{"location":"westeurope"}`), resource.InvalidRequest, "'"+name+"'", "must not begin with 'EventGrid'")
+	for _, name := range []string{"EventGrid", "eventgrid"} {
+		w.wantError(w.put(customerGroup.Provider(TypeTopic, name), `{"location":"westeurope"}`), resource.InvalidRequest, "'"+name+"'", "reserved")
 	}
-	w.must(w.put(customerGroup.Provider(TypeTopic, "Microsoft-mine"), `{"location":"westeurope"}`))
+	for _, name := range []string{"Microsoft-mine", "EventGrid-mine", "eventgrid2"} {
+		w.must(w.put(customerGroup.Provider(TypeTopic, name), `{"location":"westeurope"}`))
+	}
 	w.wantError(w.put(customTopicID, `{}`), resource.LocationRequired)
 	w.wantError(w.put(customTopicID, `{"location":"west/europe"}`), resource.LocationNotAvailable, "west/europe")
 	w.rules.Regions = []string{"northeurope"}
