@@ -4,7 +4,7 @@
 //
 // The way of an event, file by file:
 //
-//	eventlog ─ event batch ─→ intake.go   one hold per batch, memory budget
+//	eventlog ─ event batch ─→ intake.go   the memory budget
 //	           topic.go       the filter indexes of the topic and of the domain
 //	                          around it name the subscriptions
 //	           lane.go        one item per subscription, into its own queue
@@ -17,12 +17,12 @@
 //
 // # One owner
 //
-// Every item carries the hold of the batch it came with. An item lets go of its
-// hold when it is finished or when the record that owns it next is durable,
-// never before; the last one to let go calls the batch's Done. A crash at any
-// moment therefore leaves at least one durable record of every unfinished
-// (event, subscription). If the next record cannot be written, the write is
-// repeated until it succeeds or the process ends, and the hold stays.
+// Every item carries a share of the claim on what it came with. It is released when
+// the item is finished, or moves with it when the record that owns it next is
+// durable, never before; the last share settles the claim. A crash at any moment
+// therefore leaves at least one durable record of every unfinished (event,
+// subscription). If the next record cannot be written, the write is repeated until it
+// succeeds or the process ends, and the share stays.
 //
 // # Several events in an attempt
 //
@@ -31,7 +31,7 @@
 // together is queued before the first attempt begins, so that it goes out
 // together too. The attempt counts once for the limit of concurrency and for
 // the circuit, and has one verdict; from there on each event goes its own way,
-// with its own counter, due time, time to live and hold. A worker in flight
+// with its own counter, due time, time to live and claim. A worker in flight
 // holds many items, and the sweeper insures each of them.
 //
 // A target that is a [destination.Grouper] is asked about each event once, by
@@ -71,7 +71,12 @@
 //     to [Options.PressedHoldLimit] until there is room: a reader then waits for
 //     the disk, as everybody does, but not for an endpoint.
 //   - Items read back from a backlog hold nothing but that backlog. Its reader
-//     blocks on its own lane, in a window that shrinks when many lanes have one.
+//     blocks on its own lane, in a window that shrinks when many lanes have one, and
+//     what all of them have in memory is bounded by [Options.BacklogMemory]: one
+//     half for lanes that answer, which so do not wait for those that hang.
+//   - Attempts under way that are insured are bounded by Memory together: beyond it
+//     a lane that hangs makes one attempt at a time. Deliveries of one event share
+//     its bytes, wherever they were read from (share.go).
 //   - Batches under way, insured or not, and the longer queues that they are
 //     filled from, share [Options.BatchMemory]. A lane that finds its share used
 //     up sends smaller batches, at worst single events; it does not wait.
@@ -81,10 +86,16 @@
 //   - A dead-letter store that hangs blocks its lane's writer only; what does
 //     not fit, or is due while a store that refused is left alone, goes back to
 //     the dead-letter queue with a later due time, but never later than a fresh
-//     dead letter would be due: the queue is read in the order written.
+//     dead letter would be due.
 //
 // Waiting is free: an idle lane has no goroutine and no timer; an event that
 // waits for its due time is a record in the log and nothing here.
+//
+// # A subscription that cannot be read
+//
+// After a rollback a subscription may be there that nobody can read. It is not a
+// deleted one: its last version goes on, or it is parked (parked.go), and what comes
+// waits in its backlog, past no filter, until a version can be read.
 //
 // # Queues and what happens when they are full
 //
