@@ -84,6 +84,7 @@ func (a *App) newFront(p *parts, pub *publish.Handler) (*front, *arm.Handler) {
 		// A proxy may be on this machine, and not say for whom it asks.
 		metricsByToken: a.opts.PublicURL != "" || len(p.proxies) > 0,
 		secure:         a.hosts.forwardedHTTPS,
+		forwarded:      a.hosts.forwarded,
 		ready: func() error {
 			if !a.ready.Load() {
 				return errNotReady

@@ -73,6 +73,38 @@ func (h *hosts) baseURL(r *http.Request) (string, error) {
 	return "", errForeignHost
 }
 
+// forwarded gives a request the host by which the client came to a trusted proxy, if
+// that says so: many proxies put their own into the Host header. It still has to be
+// one of ours.
+func (h *hosts) forwarded(r *http.Request) {
+	first := func(name string) string {
+		v, _, _ := strings.Cut(r.Header.Get(name), ",") // of several proxies, that of the outermost
+		return strings.TrimSpace(v)
+	}
+	host, port := first("X-Forwarded-Host"), first("X-Forwarded-Port")
+	if host == "" && port == "" || !h.fromProxy(r) {
+		return
+	}
+	if host == "" {
+		host = r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+	}
+	if _, _, err := net.SplitHostPort(host); err != nil && port != "" && port != h.usualPort(r) {
+		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	}
+	r.Host = host
+}
+
+// usualPort is the port that clients leave out.
+func (h *hosts) usualPort(r *http.Request) string {
+	if r.TLS != nil || h.forwardedHTTPS(r) {
+		return "443"
+	}
+	return "80"
+}
+
 func (h *hosts) forwardedHTTPS(r *http.Request) bool {
 	return h.fromProxy(r) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }

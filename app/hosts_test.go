@@ -89,3 +89,34 @@ func TestForwardedSchemeIsBelievedFromProxiesOnly(t *testing.T) {
 		}
 	}
 }
+
+// Proxies that put their own host into the request say elsewhere which one the client
+// used; others may say what they like.
+func TestForwardedHost(t *testing.T) {
+	o := Options{PublicURL: "https://events.example.com", AllowedHosts: []string{"events.example.com:8443"}}
+	h := newHosts(o, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443}, "", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	for name, c := range map[string]struct {
+		remote, host, port string
+		want               string
+	}{
+		"proxy":                     {"10.1.2.3:1", "events.example.com", "", "https://events.example.com"},
+		"with its port":             {"10.1.2.3:1", "events.example.com", "443", "https://events.example.com"},
+		"with another port":         {"10.1.2.3:1", "events.example.com", "8443", "https://events.example.com:8443"},
+		"with the port in the host": {"10.1.2.3:1", "Events.example.com:8443", "443", "https://events.example.com:8443"},
+		"the port alone":            {"10.1.2.3:1", "", "8443", "https://localhost:8443"},
+		"several proxies":           {"10.1.2.3:1", " events.example.com , inner.example", "443, 80", "https://events.example.com"},
+		"a host that is not ours":   {"10.1.2.3:1", "evil.example", "", ""},
+		"a port that is not ours":   {"10.1.2.3:1", "events.example.com", "4443", ""},
+		"a stranger":                {"192.0.2.1:1", "events.example.com", "8443", "https://localhost"},
+		"no word of it":             {"10.1.2.3:1", "", "", "https://localhost"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host, r.RemoteAddr, r.TLS = "localhost", c.remote, &tls.ConnectionState{}
+		r.Header.Set("X-Forwarded-Host", c.host)
+		r.Header.Set("X-Forwarded-Port", c.port)
+		h.forwarded(r)
+		if got, _ := h.base(r); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

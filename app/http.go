@@ -38,11 +38,14 @@ type front struct {
 	plain          bool // the listener without TLS: publishing only
 	// secure reports whether a request came to the plain listener by a proxy that
 	// the client reached with TLS.
-	secure   func(*http.Request) bool
-	draining *atomic.Bool
+	secure func(*http.Request) bool
+	// forwarded gives a request the host that its client used; see [hosts.forwarded].
+	forwarded func(*http.Request)
+	draining  *atomic.Bool
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.forwarded(r)
 	if f.plain && hasToken(r) && !f.secure(r) {
 		refuseToken(w)
 		return

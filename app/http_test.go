@@ -23,7 +23,8 @@ func (n named) Claims(r *http.Request) bool { return strings.HasSuffix(r.URL.Pat
 
 func newFront() *front {
 	return &front{
-		publish: named("publish"), edges: []edge{named("arm"), named("graph")}, metrics: named("metrics"),
+		forwarded: func(*http.Request) {},
+		publish:   named("publish"), edges: []edge{named("arm"), named("graph")}, metrics: named("metrics"),
 		mayReadMetrics: func(*http.Request) bool { return false }, ready: func() error { return nil }, draining: &atomic.Bool{},
 		secure: func(r *http.Request) bool { return r.Header.Get("X-Forwarded-Proto") == "https" },
 	}
