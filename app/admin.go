@@ -15,8 +15,9 @@ import (
 // writeAdminEnv writes the file by which any Azure SDK signs in as the first
 // Owner. It is written anew at every start, because it names the address; the
 // secret is kept from the file there was. A file that was lost gets a new
-// secret, so that an operator is never locked out of the own data folder.
-func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
+// secret, so that an operator is never locked out of the own data folder. trust is
+// the file by which clients believe our certificate, "" when they do anyway.
+func (a *App) writeAdminEnv(ctx context.Context, secret, trust string) error {
 	path := filepath.Join(a.opts.Data, adminName)
 	admin, ok := a.directory.ByObjectID(a.settings.Admin)
 	if !ok {
@@ -37,13 +38,14 @@ func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
 		}
 		a.logger.Warn("admin.env was missing or did not fit; wrote one with a new secret", "file", path)
 	}
-	data, err := filepath.Abs(a.opts.Data)
-	if err != nil {
-		return err
+	if trust != "" {
+		var err error
+		if trust, err = filepath.Abs(trust); err != nil {
+			return err
+		}
 	}
-	ca := filepath.Join(data, "ca.pem")
 	a.admin = armclient.Credentials{
-		BaseURL: a.URL(), Tenant: "adfs", ClientID: admin.AppID, ClientSecret: secret, CAFile: ca, Subscription: a.settings.Subscription,
+		BaseURL: a.URL(), Tenant: "adfs", ClientID: admin.AppID, ClientSecret: secret, CAFile: trust, Subscription: a.settings.Subscription,
 	}
 	var b strings.Builder
 	b.WriteString("# The Owner of this Intertie server: source it, and any Azure SDK signs in.\n# Keep it secret.\n")
@@ -53,13 +55,15 @@ func (a *App) writeAdminEnv(ctx context.Context, secret string) error {
 		{"AZURE_CLIENT_ID", admin.AppID},
 		{"AZURE_CLIENT_SECRET", secret},
 		{"AZURE_SUBSCRIPTION_ID", a.settings.Subscription},
-		{"SSL_CERT_FILE", ca},
-		{"REQUESTS_CA_BUNDLE", ca},
-		{"NODE_EXTRA_CA_CERTS", ca},
+		{"SSL_CERT_FILE", trust},
+		{"REQUESTS_CA_BUNDLE", trust},
+		{"NODE_EXTRA_CA_CERTS", trust},
 		{"INTERTIE_URL", a.URL()},
 		{"INTERTIE_TENANT_ID", a.settings.Tenant},
 	} {
-		fmt.Fprintf(&b, "export %s=%s\n", v[0], armclient.Quote(v[1]))
+		if v[1] != "" {
+			fmt.Fprintf(&b, "export %s=%s\n", v[0], armclient.Quote(v[1]))
+		}
 	}
 	return atomicfile.Write(path, []byte(b.String()), 0o600)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +32,8 @@ type certificates struct {
 	established bool
 
 	current atomic.Pointer[tls.Certificate]
-	mu      sync.Mutex // protects regions
+	trust   atomic.Pointer[string] // the file that clients need; "" for none
+	mu      sync.Mutex             // protects regions
 	regions map[string]bool
 	changed chan struct{}
 }
@@ -59,6 +61,23 @@ func (c *certificates) load() error {
 		return fmt.Errorf("load the server certificate: %w", err)
 	}
 	c.current.Store(&cert)
+	return c.writeTrust(&cert, files.CAFile)
+}
+
+// writeTrust keeps the file current that clients are pointed to.
+func (c *certificates) writeTrust(cert *tls.Certificate, caFile string) error {
+	extra := chainOf(cert)
+	if c.ownCert == "" {
+		var err error
+		if extra, err = os.ReadFile(caFile); err != nil {
+			return fmt.Errorf("read the authority: %w", err)
+		}
+	}
+	path, err := writeTrust(c.dir, cert, extra, c.clock.Now())
+	if err != nil {
+		return err
+	}
+	c.trust.Store(&path)
 	return nil
 }
 

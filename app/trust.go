@@ -1,0 +1,95 @@
+package app
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/intertie/intertie/atomicfile"
+)
+
+// trustName is the file that clients are pointed to: the roots of the system and
+// what it takes beside them to believe this server. The variables for it replace the
+// system's trust instead of adding to it, so a file with our authority alone would
+// keep the same shell from reaching anybody else.
+const trustName = "trust.pem"
+
+// systemBundles are the files in which systems keep their roots; the first that is
+// there counts, as for crypto/x509.
+var systemBundles = []string{
+	"/etc/ssl/certs/ca-certificates.crt",                // Debian, Alpine, Arch
+	"/etc/pki/tls/certs/ca-bundle.crt",                  // Fedora
+	"/etc/ssl/ca-bundle.pem",                            // openSUSE
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // RHEL
+	"/etc/ssl/cert.pem",                                 // macOS, BSD
+}
+
+// writeTrust makes the file in dir that lets clients believe cert, and returns its
+// path; "" when the roots of the system do already, and then there is no file. extra is
+// the PEM of what has to be believed beside those.
+func writeTrust(dir string, cert *tls.Certificate, extra []byte, now time.Time) (string, error) {
+	path := filepath.Join(dir, trustName)
+	if believed(cert, now) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("remove what clients need not trust any more: %w", err)
+		}
+		return "", nil
+	}
+	text := append(systemRoots(path), extra...)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return path, nil
+	}
+	if err := atomicfile.Write(path, text, 0o644); err != nil {
+		return "", fmt.Errorf("write what clients have to trust: %w", err)
+	}
+	return path, nil
+}
+
+// believed reports whether the roots of the system are enough for a certificate.
+func believed(cert *tls.Certificate, now time.Time) bool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return false
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return false
+	}
+	between := x509.NewCertPool()
+	for _, der := range cert.Certificate[1:] {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			between.AddCert(c)
+		}
+	}
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now})
+	return err == nil
+}
+
+// systemRoots returns the roots of the system as PEM, or nothing where they are in no
+// file. own is no such file, though a shell that has sourced admin.env says so.
+func systemRoots(own string) []byte {
+	for _, path := range append([]string{os.Getenv("SSL_CERT_FILE")}, systemBundles...) {
+		if path == "" || filepath.Base(path) == filepath.Base(own) {
+			continue
+		}
+		if text, err := os.ReadFile(path); err == nil {
+			return append(bytes.TrimRight(text, "\n"), '\n')
+		}
+	}
+	return nil
+}
+
+// chainOf is the PEM of a certificate with its chain.
+func chainOf(cert *tls.Certificate) (text []byte) {
+	for _, der := range cert.Certificate {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return text
+}
