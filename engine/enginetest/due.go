@@ -67,6 +67,22 @@ var due = []check{
 		b.quiet()
 		s.counts(engine.Counts{Deliveries: [engine.Queues]int64{4}})
 	}},
+	{"FarAheadOfMany", func(s *site) {
+		// Nor while something is due all the time.
+		b := s.due(engine.Waiting)
+		s.moveDue(engine.Waiting, "beyond", s.now().Add(engine.MaxWait+time.Hour))
+		for end := time.Now().Add(s.h.Patience); ; {
+			s.moveDue(engine.Waiting, "now", s.now())
+			p := b.one()
+			if p.head() == "beyond" {
+				break
+			}
+			s.Done(p.Ref)
+			if time.Now().After(end) {
+				s.t.Fatalf("what another clock wrote is not handed out")
+			}
+		}
+	}},
 	{"ClockIsSet", func(s *site) {
 		clock, ok := s.place.(Clock)
 		if !ok {

@@ -85,9 +85,16 @@ func (e *Engine) Due(ctx context.Context, queue engine.Queue, handle func([]engi
 	q := e.dues[queue]
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var looked time.Time // for what another clock has written
 	for {
 		if err := q.inHand.wait(ctx); err != nil {
 			return whyEnded(ctx, err)
+		}
+		if time.Since(looked) >= lookAgain {
+			if err := e.use(func() error { return e.resetClock(q) }); err != nil {
+				return whyEnded(ctx, err)
+			}
+			looked = time.Now()
 		}
 		now := e.now()
 		var ps []engine.Pending
@@ -104,18 +111,12 @@ func (e *Engine) Due(ctx context.Context, queue engine.Queue, handle func([]engi
 			handle(ps)
 			continue
 		}
-		wait := min(time.Duration(max(q.sleepUntil(next)-now.UnixNano(), 0)), lookAgain)
-		timer.Reset(wait)
+		timer.Reset(min(time.Duration(max(q.sleepUntil(next)-now.UnixNano(), 0)), lookAgain))
 		select {
 		case <-timer.C:
 		case <-q.wake:
 		case <-ctx.Done():
 			return whyEnded(ctx, ctx.Err())
-		}
-		if wait == lookAgain {
-			if err := e.use(func() error { return e.resetClock(q) }); err != nil {
-				return whyEnded(ctx, err)
-			}
 		}
 	}
 }
