@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -28,8 +29,13 @@ var (
 	ErrAssertionTime      = errors.New("client assertion is not within its valid time range")
 )
 
-// maxAssertionLength leaves room for a certificate chain in x5c.
-const maxAssertionLength = 64 << 10
+const (
+	// maxAssertionLength leaves room for a certificate chain in x5c.
+	maxAssertionLength = 64 << 10
+	// maxAssertionLife is how far ahead an assertion may expire. Azure's clients
+	// choose 10 minutes, people who sign by hand an hour.
+	maxAssertionLife = time.Hour
+)
 
 // Certificate is a certificate whose key may sign a principal's assertions. It
 // is trusted because it is listed, so nobody has to have issued it.
@@ -50,7 +56,8 @@ func NewCertificate(pemText []byte, displayName string) (Certificate, error) {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return Certificate{}, fmt.Errorf("parse certificate: %w", err)
+			// Its text goes to clients, and names types of Go's parsers.
+			return Certificate{}, errors.New("parse certificate: the CERTIFICATE block is no X.509 certificate")
 		}
 		if _, err := assertionKey(cert); err != nil {
 			return Certificate{}, err
@@ -76,23 +83,35 @@ func assertionKey(cert *x509.Certificate) (*rsa.PublicKey, error) {
 
 // VerifyAssertion checks a JWT by which the client proves that it holds the key
 // of one of p's certificates: signed with RS256 or PS256, from p to itself, made
-// out to one of tokenEndpoints, and valid at now give or take 5 minutes. It does
-// not remember assertions; one can be used again until it expires.
-func (p ServicePrincipal) VerifyAssertion(assertion string, tokenEndpoints []string, now time.Time) error {
+// out to one of tokenEndpoints, and valid at now and for an hour at most, give or
+// take 5 minutes. It does not remember assertions: see [Assertions].
+func (p ServicePrincipal) VerifyAssertion(assertion string, tokenEndpoints []string, now time.Time) (Assertion, error) {
 	if len(assertion) > maxAssertionLength {
-		return fmt.Errorf("%w: longer than %d bytes", ErrAssertionMalformed, maxAssertionLength)
+		return Assertion{}, fmt.Errorf("%w: longer than %d bytes", ErrAssertionMalformed, maxAssertionLength)
 	}
 	parsed, err := jwt.ParseSigned(assertion, []jose.SignatureAlgorithm{jose.RS256, jose.PS256})
 	if err != nil {
-		return fmt.Errorf("%w: not a JWT signed with RS256 or PS256", ErrAssertionMalformed)
+		return Assertion{}, fmt.Errorf("%w: not a JWT signed with RS256 or PS256", ErrAssertionMalformed)
 	}
-	c, err := p.assertionClaims(parsed, now)
+	c, id, err := p.assertionClaims(parsed, now)
 	if err != nil {
-		return err
+		return Assertion{}, err
 	}
 	if !strings.EqualFold(c.Issuer, p.AppID) || !strings.EqualFold(c.Subject, p.AppID) {
-		return fmt.Errorf("%w: iss and sub must be the client id", ErrAssertionClient)
+		return Assertion{}, fmt.Errorf("%w: iss and sub must be the client id", ErrAssertionClient)
 	}
+	if err := checkAssertionTime(c, now); err != nil {
+		return Assertion{}, err
+	}
+	for _, aud := range c.Audience {
+		if audienceIn(aud, tokenEndpoints) {
+			return Assertion{Client: p.AppID, ID: id, Expires: c.Expiry.Time()}, nil
+		}
+	}
+	return Assertion{}, fmt.Errorf("%w: aud must be the URL of the token endpoint", ErrAssertionAudience)
+}
+
+func checkAssertionTime(c jwt.Claims, now time.Time) error {
 	// A leeway above the lifetime clients choose (10 minutes) would be useless,
 	// none at all would refuse every client whose clock is a second ahead.
 	if c.Expiry == nil {
@@ -101,21 +120,21 @@ func (p ServicePrincipal) VerifyAssertion(assertion string, tokenEndpoints []str
 	if now.Add(-tokenSkew).After(c.Expiry.Time()) {
 		return fmt.Errorf("%w: expired at %s", ErrAssertionTime, c.Expiry.Time().UTC().Format(time.RFC3339))
 	}
+	if now.Add(maxAssertionLife + tokenSkew).Before(c.Expiry.Time()) {
+		return fmt.Errorf("%w: expires later than %v from now", ErrAssertionTime, maxAssertionLife)
+	}
 	for _, d := range []*jwt.NumericDate{c.NotBefore, c.IssuedAt} {
 		if d != nil && now.Add(tokenSkew).Before(d.Time()) {
 			return fmt.Errorf("%w: not before %s", ErrAssertionTime, d.Time().UTC().Format(time.RFC3339))
 		}
 	}
-	for _, aud := range c.Audience {
-		if audienceIn(aud, tokenEndpoints) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: aud must be the URL of the token endpoint", ErrAssertionAudience)
+	return nil
 }
 
-// assertionClaims returns the claims once the signature holds.
-func (p ServicePrincipal) assertionClaims(parsed *jwt.JSONWebToken, now time.Time) (jwt.Claims, error) {
+// assertionClaims returns the claims once the signature holds, and the hash of all
+// of them. What is signed names an assertion: its text can be spelled in many ways.
+func (p ServicePrincipal) assertionClaims(parsed *jwt.JSONWebToken, now time.Time) (jwt.Claims, [sha256.Size]byte, error) {
+	var none [sha256.Size]byte
 	var expired error
 	for _, stored := range p.Certificates {
 		block, _ := pem.Decode(stored.PEM)
@@ -131,23 +150,24 @@ func (p ServicePrincipal) assertionClaims(parsed *jwt.JSONWebToken, now time.Tim
 			continue
 		}
 		var c jwt.Claims
-		if err := parsed.Claims(key, &c); err != nil {
+		var all json.RawMessage
+		if err := parsed.Claims(key, &c, &all); err != nil {
 			if errors.Is(err, jose.ErrCryptoFailure) {
 				continue
 			}
-			return jwt.Claims{}, fmt.Errorf("%w: unreadable claims", ErrAssertionMalformed)
+			return jwt.Claims{}, none, fmt.Errorf("%w: unreadable claims", ErrAssertionMalformed)
 		}
 		if now.Add(tokenSkew).Before(cert.NotBefore) || now.After(cert.NotAfter) {
 			expired = fmt.Errorf("%w: certificate is valid from %s to %s", ErrAssertionTime,
 				cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339))
 			continue
 		}
-		return c, nil
+		return c, sha256.Sum256(all), nil
 	}
 	if expired != nil {
-		return jwt.Claims{}, expired
+		return jwt.Claims{}, none, expired
 	}
-	return jwt.Claims{}, ErrAssertionSignature
+	return jwt.Claims{}, none, ErrAssertionSignature
 }
 
 // namesCertificate reports whether the header's thumbprints are those of cert.

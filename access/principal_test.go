@@ -192,6 +192,10 @@ func TestVerifyAssertion(t *testing.T) {
 		{"expired", assertion(ids[1], "RS256", x5t, set("exp", at(-6*time.Minute))), ErrAssertionTime},
 		{"early", assertion(ids[1], "RS256", x5t, set("nbf", at(6*time.Minute))), ErrAssertionTime},
 		{"issued in the future", assertion(ids[1], "RS256", x5t, set("iat", at(6*time.Minute))), ErrAssertionTime},
+		{"for an hour", assertion(ids[1], "RS256", x5t, set("exp", at(time.Hour))), nil},
+		{"for an hour, by a clock ahead of ours", assertion(ids[1], "RS256", x5t, set("exp", at(time.Hour+4*time.Minute))), nil},
+		{"for longer", assertion(ids[1], "RS256", x5t, set("exp", at(time.Hour+6*time.Minute))), ErrAssertionTime},
+		{"for ever", assertion(ids[1], "RS256", x5t, set("exp", 1e12)), ErrAssertionTime},
 		{"no exp", assertion(ids[1], "RS256", x5t, unset("exp")), ErrAssertionMalformed},
 		{"exp is text", assertion(ids[1], "RS256", x5t, set("exp", "soon")), ErrAssertionMalformed},
 		{"exp overflows", assertion(ids[1], "RS256", x5t, set("exp", 1e300)), ErrAssertionMalformed},
@@ -206,17 +210,18 @@ func TestVerifyAssertion(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := p.VerifyAssertion(tt.token, endpoints, principalNow); !errors.Is(err, tt.want) {
+			if _, err := p.VerifyAssertion(tt.token, endpoints, principalNow); !errors.Is(err, tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
 		})
 	}
 
-	good := assertion(ids[1], "RS256", x5t, set("exp", at(365*24*time.Hour)))
-	if err := p.VerifyAssertion(good, endpoints, principalNow.AddDate(0, 2, 0)); !errors.Is(err, ErrAssertionTime) {
+	late := principalNow.AddDate(0, 2, 0)
+	good := assertion(ids[1], "RS256", x5t, set("exp", late.Add(time.Minute).Unix()))
+	if _, err := p.VerifyAssertion(good, endpoints, late); !errors.Is(err, ErrAssertionTime) {
 		t.Errorf("expired certificate: %v", err)
 	}
-	if err := (ServicePrincipal{}).VerifyAssertion(good, endpoints, principalNow); !errors.Is(err, ErrAssertionSignature) {
+	if _, err := (ServicePrincipal{}).VerifyAssertion(good, endpoints, principalNow); !errors.Is(err, ErrAssertionSignature) {
 		t.Errorf("principal without certificates: %v", err)
 	}
 }
@@ -276,7 +281,7 @@ func FuzzVerifyAssertion(f *testing.F) {
 		enc := base64.RawURLEncoding.EncodeToString
 		text := enc([]byte(header)) + "." + enc([]byte(claims))
 		// An unsigned text never passes.
-		if err := p.VerifyAssertion(text+"."+enc(make([]byte, 256)), []string{"u"}, principalNow); err == nil {
+		if _, err := p.VerifyAssertion(text+"."+enc(make([]byte, 256)), []string{"u"}, principalNow); err == nil {
 			t.Fatalf("accepted unsigned %s.%s", header, claims)
 		}
 		// Signed claims reach the claim checks, which must hold for any JSON.
@@ -285,7 +290,7 @@ func FuzzVerifyAssertion(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = p.VerifyAssertion(text+"."+enc(sig), []string{"u"}, principalNow)
+		_, err = p.VerifyAssertion(text+"."+enc(sig), []string{"u"}, principalNow)
 		if err != nil {
 			return
 		}

@@ -130,7 +130,6 @@ type Tokens struct {
 	public map[string]*rsa.PublicKey // by key id
 	jwks   []byte
 	cache  *claimsCache
-	issued issued
 }
 
 // NewSigningKey makes a private key for [NewTokens], as PKCS #8 in PEM. The

@@ -142,7 +142,8 @@ func TestTheTimeIsRecordedUnlessItIsDoubted(t *testing.T) {
 			t.Errorf("%s: %d lines, settled %d times:\n%s", s.when, lines, settled, &log)
 		}
 	}
-	// Another start, or node, measures by it.
+	// Another start, or node, measures by it, and not by what a wrong clock wrote.
+	put(t, st, &resource.Resource{ID: resource.GroupID("s", "late"), UID: resource.NewUID(), Type: resource.TypeGroup, ModifiedAt: begin.AddDate(9, 0, 0)})
 	passed, ahead = 6*time.Hour, 48*time.Hour
 	w = watch()
 	if w.begin(t.Context()); !w.clock.Doubted() || !strings.Contains(log.String(), "last=2026-03-01T14:00:00") {
@@ -151,6 +152,7 @@ func TestTheTimeIsRecordedUnlessItIsDoubted(t *testing.T) {
 	// In a folder of before there is no record yet.
 	err := st.Commit(t.Context(), func(tx resource.Tx) error {
 		tx.Delete(clockID)
+		tx.Delete(resource.GroupID("s", "late"))
 		tx.Put(&resource.Resource{ID: resource.GroupID("s", "g"), UID: resource.NewUID(), Type: resource.TypeGroup, ModifiedAt: begin})
 		return nil
 	})

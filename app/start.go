@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -64,7 +65,30 @@ type parts struct {
 
 // Start opens everything and returns when the server is ready, or with one
 // clear reason why it cannot be. Call Stop afterwards in any case.
+//
+// When the storage fails meanwhile, Start returns [ErrStorage] and leaves behind what
+// may never come back. The process has to end.
 func (a *App) Start(ctx context.Context) error {
+	started := make(chan error, 1)
+	go func() { started <- a.start(ctx) }()
+	return a.await(started)
+}
+
+// await waits for the end of a start, unless the storage has failed: then it may wait
+// for what never comes.
+func (a *App) await(started <-chan error) error {
+	select {
+	case err := <-started:
+		return err
+	case <-a.Done():
+		if err := a.Err(); errors.Is(err, ErrStorage) {
+			return err
+		}
+		return <-started
+	}
+}
+
+func (a *App) start(ctx context.Context) error {
 	p := &parts{registry: telemetry.NewRegistry(a.opts.Version)}
 	for _, open := range []func(context.Context, *parts) error{
 		a.readFiles, a.openStorage, a.openAddresses, a.openDurable, a.openDelivery, a.followResources, a.openEdges,
@@ -217,7 +241,7 @@ func (a *App) followResources(ctx context.Context, p *parts) error {
 	}
 	p.store.Observe(projection.observe)
 	p.ledger.SetPayer(projection.payer)
-	return a.writeAdminEnv(ctx, p.secret)
+	return a.writeAdminEnv(ctx, p.secret, *p.certs.trust.Load())
 }
 
 func (a *App) newCertificates(hostname string) *certificates {

@@ -46,6 +46,10 @@ type webhookTokens struct {
 	// and goes with the last of them that uses it.
 	sources map[sourceKey]*sharedSource
 	used    map[resource.UID]sourceKey
+	// spare is the last source that was made for a message beside deliveries. Mostly
+	// that was a handshake, and what it was for is stored next.
+	spare    webhook.TokenSource
+	spareKey sourceKey
 }
 
 // sourceKey is what makes two endpoints take the same token.
@@ -59,7 +63,7 @@ type sharedSource struct {
 func newWebhookTokens(tokens *access.Tokens, base, tenant string, o WebhookTokens, now func() time.Time) (*webhookTokens, error) {
 	w := &webhookTokens{
 		tokens: tokens, issuer: base + "/" + tenant + "/v2.0", tenant: tenant, now: now, external: o,
-		http:    &http.Client{Timeout: 30 * time.Second}, audiences: &eventgrid.Audiences{},
+		http: &http.Client{Timeout: 30 * time.Second}, audiences: &eventgrid.Audiences{},
 		sources: make(map[sourceKey]*sharedSource), used: make(map[resource.UID]sourceKey),
 	}
 	if o.ClientSecretFile != "" {
@@ -87,7 +91,7 @@ func (w *webhookTokens) keep(user resource.UID, p eventgrid.Protection) webhook.
 	s := w.sources[key]
 	if s == nil {
 		s = &sharedSource{TokenSource: w.fresh(key)}
-		w.sources[key] = s
+		w.sources[key], w.spare, w.spareKey = s, nil, sourceKey{}
 	}
 	s.users++ // before it is let go of, which may be the last time
 	w.release(user)
@@ -117,7 +121,7 @@ func (w *webhookTokens) release(user resource.UID) {
 }
 
 // once returns the source for a message beside deliveries, which may come to
-// nothing: what a refused request says is kept nowhere.
+// nothing: of what refused requests say only the last is kept.
 func (w *webhookTokens) once(p eventgrid.Protection) webhook.TokenSource {
 	if p.ApplicationID == "" {
 		return nil
@@ -128,11 +132,15 @@ func (w *webhookTokens) once(p eventgrid.Protection) webhook.TokenSource {
 	if s := w.sources[key]; s != nil {
 		return permitted{w, p, s.TokenSource}
 	}
-	return permitted{w, p, w.fresh(key)}
+	w.spare, w.spareKey = w.fresh(key), key
+	return permitted{w, p, w.spare}
 }
 
-// fresh makes a source that has no token yet.
+// fresh makes a source, unless the spare one fits. The caller holds mu.
 func (w *webhookTokens) fresh(key sourceKey) webhook.TokenSource {
+	if w.spare != nil && w.spareKey == key {
+		return w.spare
+	}
 	if w.external.URL == "" {
 		return &builtInTokens{webhookTokens: w, audience: key.application}
 	}
@@ -157,7 +165,7 @@ func (s permitted) Token(ctx context.Context) (string, error) {
 		if e, ok := errors.AsType[*resource.Error](err); ok {
 			reason = e.Message
 		}
-		return "", &webhook.NoToken{Reason: reason}
+		return "", &webhook.NoTokenError{Reason: reason}
 	}
 	return s.source.Token(ctx)
 }

@@ -34,7 +34,7 @@ func (e envoy) ask(ctx context.Context, method, path, version string, body any) 
 	if body != nil {
 		var err error
 		if raw, err = json.Marshal(body); err != nil {
-			return nil, 0, resource.Invalid("The body cannot be written as JSON: %v.", err)
+			return nil, 0, resource.Invalid("The body for '%s' cannot be written as JSON.", path)
 		}
 	}
 	r, err := e.h.do(ctx, e.as, method, path, version, raw)

@@ -3,6 +3,7 @@ package arm
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
@@ -155,7 +156,7 @@ func foreignProperties(typ string, old, sent json.RawMessage) (json.RawMessage, 
 	}
 	properties, ok := mergePatch(before, patch).(map[string]any)
 	if !ok { // decodeBody has seen to it
-		return nil, badBody("'properties' is not a JSON object")
+		return nil, resource.BadBody("'properties' is not a JSON object")
 	}
 	dropSecrets(typ, properties)
 	properties["provisioningState"] = "Succeeded"
@@ -186,7 +187,7 @@ func decoded(data json.RawMessage) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
-		return nil, badBody(err.Error())
+		return nil, fmt.Errorf("decode a member of a body that was read before: %w", err)
 	}
 	return v, nil
 }

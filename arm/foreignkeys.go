@@ -3,7 +3,6 @@ package arm
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 
 	"github.com/intertie/intertie/resource"
 )
@@ -45,8 +44,8 @@ func storageActions() map[string]resource.Action {
 			var body struct {
 				KeyName string `json:"keyName"`
 			}
-			if err := json.Unmarshal(c.Body, &body); err != nil {
-				return nil, badBody(err.Error())
+			if err := resource.DecodeBody(c.Body, &body); err != nil {
+				return nil, err
 			}
 			next := c.Resource.Clone()
 			for _, name := range storageKeyNames {

@@ -73,7 +73,7 @@ func newFixture(t testing.TB) *fixture {
 	f.told = &eventLog{}
 	f.Handler = &Handler{
 		Store: f.store, Tokens: tokens, Authorizer: f.store.authorizer, Tenant: tenant,
-		Rules: &eventgrid.Rules{Webhooks: f.hooks, Validations: eventgrid.NewValidations(), Deliveries: f.hooks},
+		Rules: &eventgrid.Rules{Webhooks: f.hooks, Validations: eventgrid.NewValidations(), Deliveries: f.hooks, Audiences: &eventgrid.Audiences{FirstCome: true}},
 		Principal: func(id string) (access.ServicePrincipal, bool) {
 			for _, known := range f.objects {
 				if strings.EqualFold(known, id) {

@@ -162,7 +162,7 @@ func decodeBody(raw []byte, flat bool) (resource.Body, error) {
 	}
 	if flat {
 		if !json.Valid(raw) || raw[0] != '{' {
-			return resource.Body{}, badBody("it is not a JSON object")
+			return resource.Body{}, resource.BadBody("it is not a JSON object")
 		}
 		// A client that wraps the members in properties is understood as well.
 		var wrapped struct {
@@ -179,18 +179,18 @@ func decodeBody(raw []byte, flat bool) (resource.Body, error) {
 		Identity   json.RawMessage    `json:"identity"`
 		Properties json.RawMessage    `json:"properties"`
 	}
-	if err := json.Unmarshal(raw, &b); err != nil {
-		return resource.Body{}, badBody(err.Error())
+	if err := resource.DecodeBody(raw, &b); err != nil {
+		return resource.Body{}, err
 	}
 	var extra map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &extra); err != nil {
-		return resource.Body{}, badBody(err.Error())
+	if err := resource.DecodeBody(raw, &extra); err != nil {
+		return resource.Body{}, err
 	}
 	for _, known := range []string{"location", "tags", "identity", "properties"} {
 		delete(extra, known)
 	}
 	if p := b.Properties; len(p) > 0 && p[0] != '{' && string(p) != "null" {
-		return resource.Body{}, badBody("'properties' is not a JSON object")
+		return resource.Body{}, resource.BadBody("'properties' is not a JSON object")
 	}
 	body := resource.Body{Location: b.Location, Properties: b.Properties, Extra: extra}
 	if string(b.Identity) != "null" {
@@ -200,8 +200,4 @@ func decodeBody(raw []byte, flat bool) (resource.Body, error) {
 		body.HasTags, body.Tags = true, *b.Tags
 	}
 	return body, nil
-}
-
-func badBody(why string) error {
-	return resource.Errorf(resource.InvalidRequestContent, "The request content was invalid and could not be deserialized: %s.", why)
 }

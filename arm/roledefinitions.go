@@ -1,7 +1,6 @@
 package arm
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -327,8 +326,8 @@ func (h *Handler) readRoleDefinition(rq *request) (*RoleDefinition, error) {
 	var body struct {
 		Properties RoleDefinition `json:"properties"`
 	}
-	if err := json.Unmarshal(raw, &body); err != nil {
-		return nil, badBody(err.Error())
+	if err := resource.DecodeBody(raw, &body); err != nil {
+		return nil, err
 	}
 	p := &body.Properties
 	p.RoleName = strings.TrimSpace(p.RoleName)

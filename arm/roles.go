@@ -1,7 +1,6 @@
 package arm
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -253,8 +252,8 @@ func (h *Handler) readRoleAssignment(rq *request, id resource.ID) (*RoleAssignme
 	var body struct {
 		Properties RoleAssignment `json:"properties"`
 	}
-	if err := json.Unmarshal(raw, &body); err != nil {
-		return nil, badBody(err.Error())
+	if err := resource.DecodeBody(raw, &body); err != nil {
+		return nil, err
 	}
 	p := body.Properties
 	if p.Condition != nil && *p.Condition != "" {

@@ -1,7 +1,6 @@
 package arm
 
 import (
-	"encoding/json"
 	"net/http"
 	"regexp"
 
@@ -173,8 +172,8 @@ func (h *Handler) renameSubscription(rq *request) error {
 	var body struct {
 		Name string `json:"subscriptionName"`
 	}
-	if err := json.Unmarshal(raw, &body); err != nil {
-		return badBody(err.Error())
+	if err := resource.DecodeBody(raw, &body); err != nil {
+		return err
 	}
 	if body.Name == "" || len(body.Name) > maxSubscriptionName {
 		return resource.Invalid("The property 'subscriptionName' is required, with at most %d bytes.", maxSubscriptionName)
@@ -235,8 +234,8 @@ func (h *Handler) serveAlias(rq *request) error {
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(body, &wanted); err != nil {
-			return badBody(err.Error())
+		if err := resource.DecodeBody(body, &wanted); err != nil {
+			return err
 		}
 		if !aliasPattern.MatchString(id.Name()) {
 			return resource.Invalid("The alias '%s' is invalid: it must consist of 1 to 64 letters, digits, '-', '_' and '.'.", id.Name())

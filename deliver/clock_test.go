@@ -1,9 +1,12 @@
 package deliver
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/intertie/intertie/destination"
 )
 
 // By a clock that is a year ahead everything is over. While it is doubted nothing ends
@@ -58,6 +61,30 @@ func TestADoubtedClockEndsNothing(t *testing.T) {
 			}, func(o *Options) { o.Doubted = doubted.Load })
 		})
 	}
+}
+
+// Dead letters that their store refuses are not dropped by a clock that is doubted.
+func TestADoubtedClockKeepsDeadLetters(t *testing.T) {
+	var doubted atomic.Bool
+	store := &blobs{refuse: func() error { return errors.New("down") }}
+	inBubble(t, func(*rig) []*Subscription {
+		s := sub(t, 1, always(destination.Verdict{Outcome: destination.BadRequest}))
+		s.DeadLetter = &DeadLetter{Store: store, Container: "dead"}
+		return []*Subscription{s}
+	}, func(r *rig) {
+		r.disk.publish(entry(0))
+		pass(time.Hour)
+		doubted.Store(true)
+		pass(24 * time.Hour)
+		if r.disk.count(queueDead) != 1 {
+			t.Error("given up while the clock was doubted")
+		}
+		doubted.Store(false)
+		pass(time.Hour)
+		if r.value(t, "eventgrid_dropped_total", "DeadLetterDestinationUnavailable") != 1 {
+			t.Error("kept when it is believed")
+		}
+	}, func(o *Options) { o.Doubted = doubted.Load })
 }
 
 func TestNothingWaitsForAClockThatWasAhead(t *testing.T) {

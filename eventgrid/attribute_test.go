@@ -169,7 +169,7 @@ func FuzzAttributes(f *testing.F) {
 			return
 		}
 		res := &resource.Resource{}
-		write := &destinationWrite{rules: &Rules{Webhooks: &fakeWebhooks{}}, es: res}
+		write := &destinationWrite{Write: &resource.Write{}, rules: &Rules{Webhooks: &fakeWebhooks{}, Audiences: &Audiences{Listed: map[string][]string{"api://erp": {"*"}}}}, es: res}
 		hook, ok := d.Properties.(*WebHookDestination)
 		if !ok {
 			return

@@ -118,6 +118,11 @@ func (r *Rules) prepareChannel(w *resource.Write, res *resource.Resource, next, 
 	if err := target.check(r, res); err != nil {
 		return err
 	}
+	if next.PartnerDestination != nil {
+		if err := r.audiences().Register(w.Tx, next.PartnerDestination.protection(res), w.Caller, w.Now); err != nil {
+			return err
+		}
+	}
 	if old != nil {
 		return r.updateChannel(w, next, old, target, partner)
 	}

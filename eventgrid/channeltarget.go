@@ -143,6 +143,15 @@ func (i *PartnerDestinationInfo) check(r *Rules, channel *resource.Resource) err
 	return nil
 }
 
+// protection returns what the endpoint of a channel asks for.
+func (i *PartnerDestinationInfo) protection(channel *resource.Resource) Protection {
+	if i.Endpoint == nil || i.Endpoint.ClientAuthentication == nil {
+		return Protection{}
+	}
+	a := i.Endpoint.ClientAuthentication.Properties
+	return Protection{TenantID: a.TenantID, ApplicationID: a.ApplicationID, Subscription: channel.ID.Subscription}
+}
+
 func (i *PartnerDestinationInfo) message(now time.Time) string {
 	return fmt.Sprintf("The partner destination %s was created on behalf of the partner for service context %s on %s. "+
 		"If you do not recognize it, delete the partner destination or contact the partner. ", i.Name, i.ServiceContext, clientTime(now))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/intertie/intertie/resource"
@@ -38,6 +39,9 @@ func (r *Rules) consultEndpoint(ctx context.Context, res *resource.Resource, nex
 	var err error
 	if c.granted, err = r.Webhooks.Handshake(ctx, *h); err != nil {
 		c.Forget()
+		if e, ok := errors.AsType[*resource.Error](err); ok { // it did not come to asking
+			return nil, e
+		}
 		return nil, resource.Errorf(resource.URLValidation,
 			"The attempt to validate the provided endpoint %s failed. %s For more details, visit https://aka.ms/esvalidation.",
 			baseURL(c.url), err)

@@ -128,9 +128,7 @@ type Delivery struct {
 	// URL and what follows belong to destinations over HTTP. Where State is not
 	// Open they may be empty.
 	URL string
-	// TenantID and ApplicationID are set where the endpoint wants a token of
-	// Microsoft Entra.
-	TenantID, ApplicationID string
+	Protection
 	// Attributes are headers, with their real values.
 	Attributes []Attribute
 	// Batch is set where deliveries carry several events, at most MaxEvents and

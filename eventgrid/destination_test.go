@@ -38,7 +38,7 @@ func TestSubscriptionToAPartnerDestination(t *testing.T) {
 		t.Errorf("asked %+v", w.hooks.asked)
 	}
 	want := Delivery{
-		Type: ToPartnerDestination, State: Open, URL: partnerURL, TenantID: "44444444-aaaa-4bbb-8ccc-000000000004", ApplicationID: "api://northwave-inbound",
+		Type: ToPartnerDestination, State: Open, URL: partnerURL, Protection: Protection{"44444444-aaaa-4bbb-8ccc-000000000004", "api://northwave-inbound", partnerSub},
 		Attributes: []Attribute{}, MaxEvents: 1, PreferredKB: 64,
 	}
 	if diff := cmp.Diff(want, w.delivery(destinationES)); diff != "" {
@@ -203,7 +203,7 @@ func TestDestinationsOfAnotherKind(t *testing.T) {
 	w.hooks.granted = true
 	w.must(w.put(subscriptionID, hookWith(entra+`,"maxEventsPerBatch":7,"minimumTlsVersionAllowed":"1.2"`, static("x-key", "v", true))))
 	delivery := Delivery{
-		Type: WebHook, State: Open, URL: "https://x.example/h", TenantID: "44444444-aaaa-4bbb-8ccc-000000000004", ApplicationID: "api://erp",
+		Type: WebHook, State: Open, URL: "https://x.example/h", Protection: Protection{"44444444-aaaa-4bbb-8ccc-000000000004", "api://erp", customerSub},
 		Attributes: []Attribute{{Name: "x-key", Type: StaticAttribute, Value: "v", Secret: true}}, Batch: true, MaxEvents: 7, PreferredKB: 64, MinimumTLSVersion: "1.2",
 	}
 	if diff := cmp.Diff(delivery, w.delivery(subscriptionID)); diff != "" {

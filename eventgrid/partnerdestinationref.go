@@ -90,9 +90,8 @@ func (p *PartnerDestinationRef) deliver(tx resource.Reader, es *resource.Resourc
 		return Delivery{}, fmt.Errorf("decode %s: %w", c.ID, err)
 	}
 	d := Delivery{State: Open, URL: c.Secrets[SecretEndpointURL], Attributes: []Attribute{}, MaxEvents: defaultMaxEvents, PreferredKB: defaultPreferredKB}
-	if info := channel.PartnerDestination; info != nil && info.Endpoint != nil && info.Endpoint.ClientAuthentication != nil {
-		a := info.Endpoint.ClientAuthentication.Properties
-		d.TenantID, d.ApplicationID = a.TenantID, a.ApplicationID
+	if info := channel.PartnerDestination; info != nil {
+		d.Protection = info.protection(c)
 	}
 	return d, nil
 }

@@ -33,7 +33,8 @@ const maxNamesReserved = 200
 // typeNamesReserved is the type of the record that counts them.
 const typeNamesReserved = "Intertie.Partners/reserved"
 
-type namesReserved struct {
+// reserved counts what a subscription keeps for good.
+type reserved struct {
 	Count int `json:"count"`
 }
 
@@ -80,7 +81,10 @@ func claimPartnerName(w *resource.Write, p *PartnerRegistration) error {
 	id, next := partnerNameID(p.PartnerName), partnerName{p.PartnerName, p.ImmutableID, w.ID.Subscription}
 	r, taken := w.Tx.Get(id)
 	if !taken {
-		if err := countName(w); err != nil {
+		full := resource.Errorf(resource.Conflict,
+			"The subscription '%s' has reserved %d partner names, as many as it can. Names stay reserved after their registration is deleted; use one of them again.",
+			w.ID.Subscription, maxNamesReserved)
+		if err := reserve(w.Tx, typeNamesReserved, w.ID.Subscription, maxNamesReserved, full, w.Caller, w.Now); err != nil {
 			return err
 		}
 		return put(w.Tx, newResource(id, typePartnerName, "", w.Caller, w.Now), &next)
@@ -107,22 +111,22 @@ func held(w *resource.Write, name *partnerName) bool {
 	return false
 }
 
-func countName(w *resource.Write) error {
-	id := resource.ID{}.Provider(typeNamesReserved, strings.ToLower(w.ID.Subscription))
-	r, ok := w.Tx.Get(id)
+// reserve counts one more of what a subscription keeps for good. full is the error
+// when it has the most of it that it may have.
+func reserve(tx resource.Tx, typ, subscription string, most int, full error, caller string, now time.Time) error {
+	id := resource.ID{}.Provider(typ, strings.ToLower(subscription))
+	r, ok := tx.Get(id)
 	if !ok {
-		return put(w.Tx, newResource(id, typeNamesReserved, "", w.Caller, w.Now), &namesReserved{1})
+		return put(tx, newResource(id, typ, "", caller, now), &reserved{1})
 	}
-	p, err := resource.Properties[namesReserved](r)
+	p, err := resource.Properties[reserved](r)
 	if err != nil {
 		return err
 	}
-	if p.Count >= maxNamesReserved {
-		return resource.Errorf(resource.Conflict,
-			"The subscription '%s' has reserved %d partner names, as many as it can. Names stay reserved after their registration is deleted; use one of them again.",
-			w.ID.Subscription, p.Count)
+	if p.Count >= most {
+		return full
 	}
-	return change(w.Tx, r, w.Caller, w.Now, func(p *namesReserved) { p.Count++ })
+	return change(tx, r, caller, now, func(p *reserved) { p.Count++ })
 }
 
 // UnboundNames returns the registrations whose names have no record, and the

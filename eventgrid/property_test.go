@@ -109,7 +109,7 @@ func subscriptionMembers() map[string]*rapid.Generator[any] {
 				return map[string]any{"endpointType": "PartnerDestination", "properties": map[string]any{"resourceId": partnerDestinationID.String()}}
 			}
 			if rapid.Bool().Draw(t, "entra") {
-				properties["azureActiveDirectoryTenantId"], properties["azureActiveDirectoryApplicationIdOrUri"] = "contoso.example", anyText.Draw(t, "app")
+				properties["azureActiveDirectoryTenantId"], properties["azureActiveDirectoryApplicationIdOrUri"] = "contoso.example", text(`api://[a-z]{1,9}/?`).Draw(t, "app")
 			}
 			return map[string]any{"endpointType": "WebHook", "properties": properties}
 		}),

@@ -45,6 +45,8 @@ const (
 type Rules struct {
 	Webhooks    Webhooks
 	Validations *Validations
+	// Audiences says which endpoints may have tokens; nil: none.
+	Audiences *Audiences
 	// Regions limits where regional resources may be created; empty allows any.
 	Regions []string
 	// Limits replaces Azure's limits where it is not zero.
@@ -72,7 +74,8 @@ type Webhooks interface {
 	Check(url string) error
 	// Handshake asks the endpoint for its consent. It returns true when granted,
 	// false when the endpoint may still consent through the callback, and an
-	// error, shown to the user, when it refused or did not answer.
+	// error, shown to the user, when it refused or did not answer. An
+	// [*resource.Error] says that it was not asked.
 	Handshake(ctx context.Context, h Handshake) (bool, error)
 }
 
@@ -83,9 +86,8 @@ type Handshake struct {
 	// Topic is the id of the resource that the subscription is on.
 	URL, SubscriptionName, Topic, SubscriptionID string
 	Code, Token                                  string // of the callback that grants consent later
-	// TenantID and ApplicationID are set where the endpoint wants a token of
-	// Microsoft Entra, on this request as well.
-	TenantID, ApplicationID string
+	// Protection is of this request as well.
+	Protection
 }
 
 // Kinds returns all kinds that this server offers.

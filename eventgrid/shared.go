@@ -184,10 +184,7 @@ func decodeBody(body []byte, v any) error {
 	if len(body) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return resource.Errorf(resource.InvalidRequestContent, "The request body could not be read as JSON: %v.", err)
-	}
-	return nil
+	return resource.DecodeBody(body, v)
 }
 
 // endpoint returns the publish URL of a resource, as the client reaches it.

@@ -51,18 +51,29 @@ func (p *WebHookDestination) check(w *destinationWrite) error {
 		return err
 	}
 	p.EndpointURL, p.EndpointBaseURL = nil, base
+	if err := w.rules.audiences().Register(w.Tx, p.Protection(w.es), w.Caller, w.Now); err != nil {
+		return err
+	}
 	return prepareAttributes(w.es, p.Attributes, p.TenantID != "")
+}
+
+// Protection returns what the endpoint of an event subscription asks for.
+func (p *WebHookDestination) Protection(es *resource.Resource) Protection {
+	if p.ApplicationID == "" {
+		return Protection{}
+	}
+	return Protection{TenantID: p.TenantID, ApplicationID: p.ApplicationID, Subscription: es.ID.Subscription}
 }
 
 func (p *WebHookDestination) schemas() []DeliverySchema { return nil }
 
 func (p *WebHookDestination) handshake(es *resource.Resource) *Handshake {
-	return &Handshake{URL: es.Secrets[SecretEndpointURL], TenantID: p.TenantID, ApplicationID: p.ApplicationID}
+	return &Handshake{URL: es.Secrets[SecretEndpointURL], Protection: p.Protection(es)}
 }
 
 func (p *WebHookDestination) deliver(_ resource.Reader, es *resource.Resource) (Delivery, error) {
 	d := Delivery{
-		State: Open, URL: es.Secrets[SecretValidatedURL], TenantID: p.TenantID, ApplicationID: p.ApplicationID,
+		State: Open, URL: es.Secrets[SecretValidatedURL], Protection: p.Protection(es),
 		Batch: p.Batches(), MaxEvents: p.MaxEvents, PreferredKB: p.PreferredKB, MinimumTLSVersion: p.MinimumTLSVersion,
 	}
 	if d.URL == "" {

@@ -51,7 +51,7 @@ var (
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), hooks: &fakeWebhooks{granted: true}, kinds: make(map[string]*resource.Kind), all: make(memory)}
 	w.authorize = func(string, resource.ID) error { return nil }
-	w.rules = &Rules{Webhooks: w.hooks, Validations: NewValidations()}
+	w.rules = &Rules{Webhooks: w.hooks, Validations: NewValidations(), Audiences: &Audiences{FirstCome: true}}
 	for _, k := range w.rules.Kinds() {
 		w.kinds[k.Type] = k
 	}

@@ -1,13 +1,10 @@
 package resource
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"time"
 )
 
@@ -138,58 +135,6 @@ func Encode[P any](r *Resource, p *P) error {
 }
 
 func decodeProperties(data []byte, into any) error { return DecodeMember("properties", data, into) }
-
-// DecodeMember reads one member of a request body; none, or null, leaves into
-// as it is. The error is an [*Error] that says where and what does not fit.
-func DecodeMember(name string, data []byte, into any) error {
-	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
-		return nil
-	}
-	err := json.Unmarshal(data, into)
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		path := strings.TrimSuffix(name+"."+jsonPath(reflect.TypeOf(into), e.Field), ".")
-		return Errorf(InvalidRequestContent, "Property '%s' is a JSON %s; %s is expected.", path, e.Value, jsonName(e.Type))
-	}
-	return Errorf(InvalidRequestContent, "The %s could not be read: %v.", name, err)
-}
-
-// jsonPath takes the names of embedded structs out of a path: they are ours and
-// stand in no body.
-func jsonPath(t reflect.Type, path string) string {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	first, rest, nested := strings.Cut(path, ".")
-	if t.Kind() != reflect.Struct || !nested {
-		return path
-	}
-	if field, ok := t.FieldByName(first); ok && field.Anonymous && field.Tag.Get("json") == "" {
-		return jsonPath(field.Type, rest)
-	}
-	return path
-}
-
-// jsonName says what a Go type is in JSON, for people who do not know ours.
-func jsonName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a string"
-	case reflect.Int, reflect.Int64, reflect.Uint64, reflect.Float64:
-		return "a number in range"
-	case reflect.Slice, reflect.Array:
-		return "an array"
-	default:
-		return "an object"
-	}
-}
 
 func both[P any](next, old *Resource) (*P, *P, error) {
 	p, err := Properties[P](next)

@@ -145,7 +145,7 @@ func TestBodiesThatDoNotFitSayWhere(t *testing.T) {
 		`{"tagged":[]}`:           "InvalidRequestContent: Property 'properties.tagged' is a JSON array; an object is expected.",
 		`{"tagged":{"fixed":{}}}`: "InvalidRequestContent: Property 'properties.tagged.fixed' is a JSON object; a string is expected.",
 		`{"at":"never"}`:          "InvalidRequestContent: 'never' is not a time; write it like 2026-03-01T08:00:00Z.",
-		`{"fixed":`:               "InvalidRequestContent: The properties could not be read: unexpected end of JSON input.",
+		`{"fixed":`:               "InvalidRequestContent: Property 'properties' is not valid JSON: unexpected end of JSON input.",
 	} {
 		_, err := put(t, nil, false, body)
 		if err == nil || err.Error() != want {

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"encoding/json"
 	"log/slog"
 	"net"
@@ -18,8 +19,8 @@ type Directory interface {
 	ByAppID(appID string) (access.ServicePrincipal, bool)
 }
 
-// Handler answers sign-in requests. All fields but Audiences, ClientIP, Now and Logger
-// are required. It is safe for concurrent use when its fields are.
+// Handler answers sign-in requests. All fields but Audiences, ClientIP, Now, Logger and
+// Patience are required. It is safe for concurrent use when its fields are.
 type Handler struct {
 	Tokens    *access.Tokens
 	Directory Directory
@@ -38,8 +39,17 @@ type Handler struct {
 	Now      func() time.Time // default time.Now
 	Logger   *slog.Logger     // default: discards
 
-	refusals access.Throttle // of the log
+	// Patience is how long a request's body may take to arrive, and its answer to
+	// leave; default 30 s.
+	Patience time.Duration
+
+	refusals   access.Throttle // of the log
+	assertions access.Assertions
 }
+
+// defaultPatience is more than a form needs: the listener, which serves large lists
+// as well, waits for minutes.
+const defaultPatience = 30 * time.Second
 
 func (h *Handler) address(r *http.Request) string {
 	if h.ClientIP != nil {
@@ -65,6 +75,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	h.hurry(w)
 	base, err := h.BaseURL(r)
 	if err != nil {
 		h.refuse(w, r, "", errHost.withCause(err))
@@ -101,6 +112,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.refuse(w, r, "", errInteractive)
 	}
+}
+
+// hurry bounds the time of a request. Deadlines are of the machine's clock, and a
+// connection without any is none of a client's.
+func (h *Handler) hurry(w http.ResponseWriter) {
+	end := time.Now().Add(cmp.Or(h.Patience, defaultPatience))
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(end)
+	_ = c.SetWriteDeadline(end.Add(cmp.Or(h.Patience, defaultPatience)))
 }
 
 // openIDDocument has the fields that clients insist on, and those a generic

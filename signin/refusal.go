@@ -48,6 +48,11 @@ var (
 		http.StatusBadRequest, "invalid_request", 90023,
 		"The request body must be a form (application/x-www-form-urlencoded) of at most 128 KiB.", nil,
 	}
+	// Not a 400, which az would keep.
+	errSlow = refusal{
+		http.StatusRequestTimeout, "invalid_request", 90023,
+		"The request body did not arrive in time.", nil,
+	}
 )
 
 func errMethod(method string) refusal {
@@ -126,7 +131,9 @@ var credentialRefusals = []struct {
 	{access.ErrAssertionMalformed, 50027, "JWT token is invalid or malformed: the client assertion of app '%s' is not one signed with RS256 or PS256."},
 	{access.ErrAssertionClient, 700021, "Client assertion application identifier doesn't match 'client_id' parameter '%s': iss and sub must both be it."},
 	{access.ErrAssertionAudience, 700023, "Client assertion audience claim of app '%s' does not match this token endpoint."},
-	{access.ErrAssertionTime, 700024, "Client assertion of app '%s' is not within its valid time range, or its certificate is not. Check the clocks."},
+	{access.ErrAssertionTime, 700024, "Client assertion of app '%s' is not within its valid time range (an hour at most), or its certificate is not. Check the clocks."},
+	{access.ErrAssertionUsed, 50013, "Client assertion of app '%s' was used before for this resource. Sign a new one."},
+	{access.ErrAssertionsMany, 50196, "App '%s' has used too many client assertions that have not expired. Give them a shorter life, or keep the tokens."},
 	{access.ErrAssertionSignature, 700027, "The certificate used to sign the client assertion is not registered on application '%s', or the signature is wrong."},
 }
 

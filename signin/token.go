@@ -1,10 +1,12 @@
 package signin
 
 import (
+	"errors"
 	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -43,13 +45,17 @@ type tokenBodyV1 struct {
 }
 
 func (h *Handler) token(w http.ResponseWriter, r *http.Request, rt route, base string) {
-	form, ok := readForm(w, r)
-	if !ok {
-		h.refuse(w, r, "", errForm)
+	form, err := readForm(w, r)
+	if err != nil {
+		f := errForm
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			f = errSlow
+		}
+		h.refuse(w, r, "", f) // without its cause, which may quote a secret
 		return
 	}
 	clientID := form.Get("client_id")
-	p, f, ok := h.authenticate(form, rt, base)
+	p, assertion, f, ok := h.authenticate(form, rt, base)
 	if !ok {
 		h.refuse(w, r, clientID, f)
 		return
@@ -61,6 +67,12 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, rt route, base s
 	}
 
 	now := h.now()
+	if assertion != nil {
+		if err := h.assertions.Take(*assertion, audience, now); err != nil {
+			h.refuse(w, r, clientID, errCredential(err, p.AppID))
+			return
+		}
+	}
 	token, life, err := h.Tokens.Issue(access.Subject{
 		ObjectID: p.ObjectID, AppID: p.AppID, Tenant: h.Tenant, Name: p.DisplayName,
 	}, audience, h.issuer(base), now)
@@ -89,54 +101,58 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, rt route, base s
 
 // readForm reads the body only. Credentials in a query would end in the logs of
 // every proxy on the way, so they are not looked for there.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || ct != "application/x-www-form-urlencoded" {
-		return nil, false
+		return nil, errors.New("the content type is not that of a form")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return nil, false
+		return nil, err
 	}
-	return r.PostForm, true
+	return r.PostForm, nil
 }
 
-// authenticate finds out who asks, and whether it is true.
-func (h *Handler) authenticate(form url.Values, rt route, base string) (access.ServicePrincipal, refusal, bool) {
+// authenticate finds out who asks, and whether it is true. The assertion is what
+// proved it, nil if that was a secret.
+func (h *Handler) authenticate(form url.Values, rt route, base string) (access.ServicePrincipal, *access.Assertion, refusal, bool) {
 	var none access.ServicePrincipal
 	grant, clientID := form.Get("grant_type"), form.Get("client_id")
 	secret, assertion := form.Get("client_secret"), form.Get("client_assertion")
 	switch {
 	case grant == "":
-		return none, errMissing("grant_type"), false
+		return none, nil, errMissing("grant_type"), false
 	case grant != "client_credentials":
-		return none, errGrant(echo(grant)), false
+		return none, nil, errGrant(echo(grant)), false
 	case clientID == "":
-		return none, errMissing("client_id"), false
+		return none, nil, errMissing("client_id"), false
 	case assertion != "" && form.Get("client_assertion_type") != assertionType:
-		return none, errMissing("client_assertion_type"), false
+		return none, nil, errMissing("client_assertion_type"), false
 	}
 
 	p, ok := h.Directory.ByAppID(clientID)
 	if !ok || p.Pending || p.Tenant != "" && !strings.EqualFold(p.Tenant, h.Tenant) {
-		return none, errUnknownApp(echo(clientID), h.Tenant), false
+		return none, nil, errUnknownApp(echo(clientID), h.Tenant), false
 	}
 	var err error
+	var proof *access.Assertion
 	switch {
 	case assertion != "":
-		err = p.VerifyAssertion(assertion, h.tokenEndpoints(rt, base), h.now())
+		var v access.Assertion
+		v, err = p.VerifyAssertion(assertion, h.tokenEndpoints(rt, base), h.now())
+		proof = &v
 	case secret != "":
 		err = p.VerifySecret(secret, h.now())
 	default:
-		return none, errNoCredential, false
+		return none, nil, errNoCredential, false
 	}
 	if err != nil {
-		return none, errCredential(err, p.AppID), false
+		return none, nil, errCredential(err, p.AppID), false
 	}
 	if !p.MaySignIn() {
-		return none, errDisabled(p.AppID), false
+		return none, nil, errDisabled(p.AppID), false
 	}
-	return p, refusal{}, true
+	return p, proof, refusal{}, true
 }
 
 // tokenEndpoints are the URLs an assertion may be made out to: the token

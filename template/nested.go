@@ -166,7 +166,7 @@ func (b *budget) nodeOf(v any) (*node, error) {
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
-		return nil, errorf("The template cannot be written as JSON: %s.", err)
+		return nil, errorf("The template cannot be written as JSON.")
 	}
 	n, err := parseJSON(string(data))
 	if err != nil {

@@ -13,14 +13,19 @@ import (
 // TokenSource gives the bearer token for a protected endpoint.
 //
 // Token may block until ctx ends. Its token is sent at once and kept nowhere.
-// The text of an *[Error] that it returns is shown to people; of any other error
-// only that there was one. It is safe for concurrent use.
+// The text of an *[Error] or a *[NoTokenError] that it returns is shown to people; of any
+// other error only that there was one. It is safe for concurrent use.
 //
 // A source may also have a method Forget(token string): it is called when an
 // endpoint answered 401 to that token, so that the next one is a new one.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }
+
+// NoTokenError is why a [TokenSource] has no token, in words for people.
+type NoTokenError struct{ Reason string }
+
+func (e *NoTokenError) Error() string { return e.Reason }
 
 // forget tells a source that an endpoint refused its token.
 func forget(s TokenSource, token string) {
@@ -45,16 +50,25 @@ func (c *Client) bearer(ctx context.Context, s TokenSource) (string, *failure) {
 	if err == nil && (token == "" || len(token) > maxToken || !httpguts.ValidHeaderFieldValue(token)) {
 		err = errToken
 	}
-	switch e, shown := errors.AsType[*Error](err); {
+	switch {
 	case err == nil:
 		return token, nil
 	case ctx.Err() != nil:
 		return "", &failure{outcome: destination.Aborted, reason: "the attempt was given up", final: true}
-	case shown:
-		return "", &failure{outcome: destination.GenericError, reason: "there is no token for the endpoint: " + e.Error()}
 	default:
-		return "", &failure{outcome: destination.GenericError, reason: "there is no token for the endpoint"}
+		return "", &failure{outcome: destination.GenericError, reason: "there is no token for the endpoint" + shown(err)}
 	}
+}
+
+// shown is what people may read of an error of a source.
+func shown(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return ": " + e.Error()
+	}
+	if e, ok := errors.AsType[*NoTokenError](err); ok {
+		return ": " + e.Reason
+	}
+	return ""
 }
 
 var errToken = errors.New("the token cannot stand in a header")
