@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/armclient"
+	"github.com/intertie/intertie/resource"
 )
 
 // App is one server. Its methods are safe for concurrent use, but Start is
@@ -59,6 +60,10 @@ func New(o Options) (*App, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Regions = slices.Clone(o.Regions)
+	for i, r := range o.Regions {
+		o.Regions[i] = resource.NormalLocation(r) // people know them by their display names
 	}
 	return &App{opts: o, logger: o.Logger, done: make(chan struct{})}, nil
 }

@@ -52,9 +52,7 @@ func (s *StorageLimit) UnmarshalText(text []byte) error {
 	if err != nil || n < 1 || n > (1<<62)/unit {
 		return fmt.Errorf("%q is no amount of storage: auto, none, or bytes such as 500MB or 20GB", text)
 	}
-	if *s = StorageLimit(n * unit); *s < leastStorage {
-		return fmt.Errorf("%q is too little: an Azure subscription needs at least %d MB", text, leastStorage>>20)
-	}
+	*s = StorageLimit(n * unit)
 	return nil
 }
 

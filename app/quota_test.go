@@ -1,6 +1,10 @@
 package app
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +21,7 @@ func TestStorageLimit(t *testing.T) {
 	for text, want := range map[string]StorageLimit{
 		"auto": ThirdOfFree, "": ThirdOfFree, "none": NoStorageLimit,
 		"20GB": 20 << 30, "500 mb": 500 << 20, "33554432": 32 << 20, "1TB": 1 << 40,
-		"0": -2, "-5GB": -2, "lots": -2, "1KB": -2, "9999999999TB": -2,
+		"0": -2, "-5GB": -2, "lots": -2, "1KB": 1 << 10, "9999999999TB": -2,
 	} {
 		var got StorageLimit
 		err := got.UnmarshalText([]byte(text))
@@ -78,6 +82,42 @@ func TestStorageIsChargedToTheCustomer(t *testing.T) {
 	}
 	if got := p.send("ns", "free"); got != 200 {
 		t.Errorf("to another customer: %d", got)
+	}
+}
+
+// An event counts from when it is accepted, for each event subscription that may come
+// to keep it, and a request that was slow to arrive is asked again.
+func TestStorageIsChargedAtOnce(t *testing.T) {
+	p := newPlane(t)
+	topic := made(t, resource.GroupID("s", "g").Provider(eventgrid.TypeTopic, "slow"), &eventgrid.Topic{PublicNetworkAccess: eventgrid.AccessEnabled, InputSchema: "EventGridSchema", DataResidency: "WithinGeopair"})
+	topic.Secrets[eventgrid.SecretKey1] = planeKey
+	p.put(t, topic)
+	p.ledger.SetTopic(topic.UID, "s", 100)
+	p.ledger.SetLimit(10_000)
+	post := func(body io.Reader) int {
+		src, _ := p.store.Get(topic.ID)
+		r := httptest.NewRequest(http.MethodPost, "/"+src.ID.Name()+"."+src.Location+"-1/api/events?api-version=2018-01-01", body)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Aeg-Sas-Key", planeKey)
+		w := httptest.NewRecorder()
+		p.publish.ServeHTTP(w, r)
+		return w.Code
+	}
+	const one = `[{"id":"1","subject":"s","eventType":"t","eventTime":"2026-12-01T00:00:00Z","dataVersion":"1","data":1}]`
+	slow, pipe := io.Pipe()
+	answered := make(chan int)
+	go func() { answered <- post(slow) }()
+	_, _ = pipe.Write([]byte(one[:1])) // it was asked before its body
+	if got := post(strings.NewReader(one)); got != 200 {
+		t.Fatalf("the first: %d %s", got, p.log)
+	}
+	if got := post(strings.NewReader(one)); got != 429 {
+		t.Errorf("the second: %d, with %d bytes charged", got, p.ledger.Account("s").Kept())
+	}
+	_, _ = pipe.Write([]byte(one[1:]))
+	_ = pipe.Close()
+	if got := <-answered; got != 429 {
+		t.Errorf("one that began to arrive before: %d", got)
 	}
 }
 

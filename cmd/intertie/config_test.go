@@ -147,7 +147,7 @@ func TestEveryOptionHasAFlag(t *testing.T) {
 			file.WriteString(f.Name + ": {/some: thing}\n")
 		case f.Target.Kind() == reflect.Bool:
 			file.WriteString(f.Name + ": true\n")
-		case f.Target.Type() == reflect.TypeFor[time.Duration](), f.Target.Type() == reflect.TypeFor[[]time.Duration]():
+		case f.Target.Type() == reflect.TypeFor[time.Duration](), f.Target.Type() == reflect.TypeFor[durations]():
 			file.WriteString(f.Name + ": 17s\n")
 		default:
 			file.WriteString(f.Name + ": 17\n")

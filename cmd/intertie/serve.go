@@ -38,26 +38,28 @@ type serveCmd struct {
 
 	AcceptLoss string `name:"accept-loss" help:"Go on without what the last start has named as missing, under the ID that it gave." placeholder:"ID" env:"INTERTIE_ACCEPT_LOSS"`
 
-	PublishDomain  string   `name:"publish-domain" help:"Domain D for endpoints like https://NAME.REGION-1.D/api/events." default:"${publish_domain}" placeholder:"D" env:"INTERTIE_PUBLISH_DOMAIN"`
-	Gallery        string   `help:"YAML file with the partners that customers find in the gallery; read at the start." placeholder:"FILE" env:"INTERTIE_GALLERY"`
-	Limit          limits   `help:"Another limit than Azure's, such as topicsPerSubscription=1000; may be repeated." placeholder:"NAME=N" env:"INTERTIE_LIMIT"`
-	Regions        []string `help:"Regions to accept, with commas between; any unless set." placeholder:"NAME" env:"INTERTIE_REGIONS"`
-	AllowedHosts   []string `name:"allowed-hosts" help:"Host names, besides the obvious ones, by which clients may call this server; with a port (HOST:PORT) if that is not the one it listens on." placeholder:"HOST" env:"INTERTIE_ALLOWED_HOSTS"`
-	TrustedProxies []string `name:"trusted-proxies" help:"Addresses or networks of proxies whose forwarding headers are believed." placeholder:"CIDR" env:"INTERTIE_TRUSTED_PROXIES"`
-	MasterKeyFile  string   `name:"master-key-file" help:"File with the key that seals secrets; without it, a file in the data folder." default:"${master_key_file}" placeholder:"FILE" env:"INTERTIE_MASTER_KEY_FILE"`
+	PublishDomain  string `name:"publish-domain" help:"Domain D for endpoints like https://NAME.REGION-1.D/api/events." default:"${publish_domain}" placeholder:"D" env:"INTERTIE_PUBLISH_DOMAIN"`
+	Gallery        string `help:"YAML file with the partners that customers find in the gallery; read at the start." placeholder:"FILE" env:"INTERTIE_GALLERY"`
+	Limit          limits `help:"Another limit than Azure's, such as topicsPerSubscription=1000; may be repeated." placeholder:"NAME=N" env:"INTERTIE_LIMIT"`
+	Regions        names  `help:"Regions to accept, with commas between; any unless set." placeholder:"NAME" env:"INTERTIE_REGIONS"`
+	AllowedHosts   names  `name:"allowed-hosts" help:"Host names, besides the obvious ones, by which clients may call this server; with a port (HOST:PORT) if that is not the one it listens on." placeholder:"HOST" env:"INTERTIE_ALLOWED_HOSTS"`
+	TrustedProxies names  `name:"trusted-proxies" help:"Addresses or networks of proxies whose forwarding headers are believed." placeholder:"CIDR" env:"INTERTIE_TRUSTED_PROXIES"`
+	MasterKeyFile  string `name:"master-key-file" help:"File with the key that seals secrets; without it, a file in the data folder." default:"${master_key_file}" placeholder:"FILE" env:"INTERTIE_MASTER_KEY_FILE"`
 
 	AllowPrivateWebhooks bool     `name:"allow-private-webhooks" help:"Let webhooks be on loopback and private addresses, and use http." env:"INTERTIE_ALLOW_PRIVATE_WEBHOOKS"`
 	WebhookCA            string   `name:"webhook-ca" help:"PEM file with further CAs to trust in webhooks." default:"${webhook_ca}" placeholder:"FILE" env:"INTERTIE_WEBHOOK_CA"`
 	Bind                 bindings `help:"Address of an Azure resource that is not ours, by its ARM id or the id's beginning; may be repeated." placeholder:"RESOURCEID=URL" env:"INTERTIE_BIND"`
 
-	RetrySchedule    []time.Duration `name:"retry-schedule" help:"For development: delays between attempts, with commas between, instead of Event Grid's 10s,30s,1m,5m,10m,30m,1h,3h,6h,12h." placeholder:"DURATION" env:"INTERTIE_RETRY_SCHEDULE"`
-	DeadLetterDelay  time.Duration   `name:"dead-letter-delay" help:"For development: time between the last attempt and the dead-letter blob, instead of 5m." placeholder:"DURATION" env:"INTERTIE_DEAD_LETTER_DELAY"`
-	ValidationWindow time.Duration   `name:"validation-window" help:"For development: time for the manual validation of a webhook, instead of 10m." placeholder:"DURATION" env:"INTERTIE_VALIDATION_WINDOW"`
-	RetryNotFound    bool            `name:"retry-webhook-404" help:"Attempt events again that a webhook answered with 404." env:"INTERTIE_RETRY_WEBHOOK_404"`
+	RetrySchedule    durations     `name:"retry-schedule" help:"For development: delays between attempts, with commas between, instead of Event Grid's 10s,30s,1m,5m,10m,30m,1h,3h,6h,12h." placeholder:"DURATION" env:"INTERTIE_RETRY_SCHEDULE"`
+	DeadLetterDelay  time.Duration `name:"dead-letter-delay" help:"For development: time between the last attempt and the dead-letter blob, instead of 5m." placeholder:"DURATION" env:"INTERTIE_DEAD_LETTER_DELAY"`
+	ValidationWindow time.Duration `name:"validation-window" help:"For development: time for the manual validation of a webhook, instead of 10m." placeholder:"DURATION" env:"INTERTIE_VALIDATION_WINDOW"`
+	RetryNotFound    bool          `name:"retry-webhook-404" help:"Attempt events again that a webhook answered with 404." env:"INTERTIE_RETRY_WEBHOOK_404"`
 
 	WebhookTokenURL         string `name:"webhook-token-url" help:"Token endpoint of the service that signs this server in to webhooks protected by Microsoft Entra; {tenant} stands for their tenant. Without it, the built-in sign-in." placeholder:"URL" env:"INTERTIE_WEBHOOK_TOKEN_URL"`
 	WebhookClientID         string `name:"webhook-client-id" help:"Client id at that service." placeholder:"ID" env:"INTERTIE_WEBHOOK_CLIENT_ID"`
 	WebhookClientSecretFile string `name:"webhook-client-secret-file" help:"File with the client secret at that service." placeholder:"FILE" env:"INTERTIE_WEBHOOK_CLIENT_SECRET_FILE"`
+
+	WebhookAudiences audiences `name:"webhook-audiences" help:"Application for which webhooks of Azure subscriptions may have tokens, by the ids of these with commas between, or * for all; may be repeated." placeholder:"APPLICATION=SUBSCRIPTIONID" env:"INTERTIE_WEBHOOK_AUDIENCES"`
 
 	IngressEvents int `name:"ingress-events" help:"Events that each topic, domain and partner topic takes in a second (Azure: 5000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_EVENTS"`
 	IngressBytes  int `name:"ingress-bytes" help:"Bytes that each of them takes in a second (Azure: 5000000); unlimited unless set." placeholder:"N" env:"INTERTIE_INGRESS_BYTES"`
@@ -101,6 +103,7 @@ func (c *serveCmd) options() app.Options {
 	for name, value := range c.Limit {
 		_ = app.SetLimit(&o.Limits, name, value) // limits.Decode has tried it
 	}
+	o.WebhookAudiences = c.WebhookAudiences
 	o.WebhookTokens = app.WebhookTokens{URL: c.WebhookTokenURL, ClientID: c.WebhookClientID, ClientSecretFile: c.WebhookClientSecretFile}
 	return o
 }
