@@ -74,6 +74,9 @@ type Record struct {
 	// Settled says of each event whether it was settled by a former process; nil
 	// means that none was. An engine may forget it after a crash.
 	Settled []bool
+	// Ours says that this engine has appended it since it was opened; an engine that
+	// cannot tell leaves it out.
+	Ours bool
 	// Of makes a Ref of each event: Ref{Of, i}.
 	Of Owner
 }

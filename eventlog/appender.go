@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,7 @@ type call struct {
 	buf     []byte // room for a header, then the entries, encoded
 	entries int
 	weight  int64 // its share of the appender's room
+	arrived []arrival
 	done    chan error
 }
 
@@ -83,25 +85,29 @@ func newAppender(e engine.Engine, met *metrics) *appender {
 }
 
 // append encodes and commits entries as one unit and returns when they are
-// durable. size must be at least what encode appends.
+// durable. size must be at least what encode appends. arrived is what the ledger has
+// of them; it is taken back unless they may be durable.
 //
 // When the context ends while it waits it returns the context's error at once,
 // and the entries may or may not become durable.
-func (a *appender) append(ctx context.Context, entries, size int, encode func([]byte) []byte) error {
+func (a *appender) append(ctx context.Context, entries, size int, arrived []arrival, encode func([]byte) []byte) error {
 	if size > engine.MaxRecord-headRoom {
+		left(arrived)
 		return fmt.Errorf("append %d bytes: %w", size, ErrTooLarge)
 	}
 	weight := int64(size)
 	if err := a.room.Acquire(ctx, weight); err != nil {
+		left(arrived)
 		return err
 	}
 	c := &call{
-		buf: encode(a.buffers.get(headerSize + size)[:headerSize]), entries: entries, weight: weight, done: make(chan error, 1),
+		buf: encode(a.buffers.get(headerSize + size)[:headerSize]), entries: entries, weight: weight, arrived: arrived, done: make(chan error, 1),
 	}
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
 		a.room.Release(weight)
+		left(arrived)
 		return ErrClosed
 	}
 	a.waiting = append(a.waiting, c)
@@ -240,6 +246,9 @@ func (a *appender) write(calls []*call) {
 	a.mu.Unlock()
 	for _, c := range calls {
 		a.room.Release(c.weight)
+		if err != nil && !errors.Is(err, engine.ErrUnconfirmed) {
+			left(c.arrived)
+		}
 		c.done <- err
 	}
 }

@@ -25,8 +25,14 @@ func NewClaim(shares int, done func()) *Claim {
 	return c
 }
 
-// Add makes n more shares. The caller must have one that is not released.
-func (c *Claim) Add(n int) { c.shares.Add(int64(n)) }
+// Add makes n more shares. The caller must have one that is not released. Of an event
+// it says how many subscriptions want it, so it is called once, also with 0.
+func (c *Claim) Add(n int) {
+	c.shares.Add(int64(n))
+	if c.of != nil && c.of.keeps != nil {
+		c.of.keeps[c.at].transit.wanted(int64(n) + 1)
+	}
+}
 
 // Release gives up one share. With the last one nothing is owed any more.
 func (c *Claim) Release() {
@@ -87,17 +93,21 @@ type batch struct {
 	engine  Settler
 	open    atomic.Int64 // claims with shares
 	finally func()
-	// ledger is where what is kept for the claims comes off; nil for events, which it
-	// does not count.
-	ledger *Ledger
-	keeps  []keep // of the claims
+	// keeps has what each claim takes off the ledger; nil without one.
+	keeps  []keep
+	ledger *Ledger // nil for events
 }
 
 // let takes what was kept for a claim off the ledger.
 func (b *batch) let(c *Claim) {
+	if b.keeps == nil {
+		return
+	}
+	k := &b.keeps[c.at]
 	if b.ledger != nil {
-		k := b.keeps[c.at]
 		b.ledger.settled(k.sub, int64(k.bytes))
+	} else {
+		k.transit.add(-int64(k.bytes))
 	}
 }
 

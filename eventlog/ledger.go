@@ -13,13 +13,14 @@ import (
 const overheadKept = 200
 
 // Ledger says who keeps how much on disk: deliveries that wait for their retry,
-// backlogs and dead letters, each with its event. What is on its way from Append to
-// the first attempt is not in it; delivery bounds that for all together.
+// backlogs and dead letters, each with its event, and what is on its way from Append
+// to its first attempts, as often as it may come to be kept.
 //
 // The zero Ledger is ready and limits nobody. It is safe for concurrent use, and its
 // readers wait for nobody.
 type Ledger struct {
-	limit atomic.Int64 // of each account, 0 for none
+	limit    atomic.Int64 // of each account, 0 for none
+	transits transits
 
 	// mu protects the fields below.
 	mu       sync.Mutex
@@ -183,12 +184,13 @@ func (l *Ledger) settled(sub resource.UID, bytes int64) {
 
 func sizeKept(d *engine.Delivery) int64 { return int64(len(d.Head) + len(d.Body) + overheadKept) }
 
-// keep is what a claim on a delivery has to take off the ledger.
+// keep is what a claim has to take off the ledger.
 type keep struct {
-	sub   resource.UID
-	bytes int32
+	transit *transit     // of an event
+	sub     resource.UID // of a delivery
+	bytes   int32
 }
 
 func keepOf(d *engine.Delivery) keep {
-	return keep{d.Subscription, int32(min(sizeKept(d), math.MaxInt32))} //nolint:gosec // bounded
+	return keep{sub: d.Subscription, bytes: int32(min(sizeKept(d), math.MaxInt32))} //nolint:gosec // bounded
 }

@@ -42,6 +42,7 @@ type Log struct {
 	met      *metrics
 	appender *appender
 	ledger   *Ledger
+	ours     bool // what is appended here is handed out here
 	undo     func()
 }
 
@@ -53,7 +54,9 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 	}
 	l := &Log{engine: e, logger: o.Logger, met: newMetrics(e), ledger: o.Ledger, undo: func() {}}
 	if l.ledger != nil {
-		l.ledger.begin(e.Held())
+		held := e.Held()
+		l.ledger.begin(held)
+		l.ours = held != nil
 	}
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(l.met); err != nil {
@@ -93,7 +96,11 @@ func (l *Log) Append(ctx context.Context, entries []Entry) error {
 	for i := range entries {
 		size += entrySize(&entries[i])
 	}
-	return l.appender.append(ctx, len(entries), size, func(b []byte) []byte {
+	var as []arrival
+	if l.ours {
+		as = l.ledger.arriving(entries)
+	}
+	return l.appender.append(ctx, len(entries), size, as, func(b []byte) []byte {
 		for i := range entries {
 			b = appendEntry(b, &entries[i])
 		}
@@ -120,7 +127,9 @@ func (l *Log) ConsumeEvents(ctx context.Context, handle func(EventBatch)) error 
 				refs = append(refs, engine.Ref{Of: r.Of, Index: i})
 			}
 		}
-		handle(NewEventBatch(l.engine, entries[:len(refs)], refs))
+		b := NewEventBatch(l.engine, entries[:len(refs)], refs)
+		b.batch.keeps = l.ledger.transiting(b.Entries, r.Ours && l.ours)
+		handle(b)
 	})
 }
 

@@ -234,6 +234,9 @@ func (h *Handler) append(r *http.Request, ws *workspace, src *Source, now time.T
 	if len(ws.entries) == 0 {
 		return nil
 	}
+	if src.Storage.Full() { // since the body began to arrive
+		return overQuota(src)
+	}
 	if h.Throttle != nil {
 		if wait, ok := h.Throttle.take(ws.entries, now); !ok {
 			return &problem{

@@ -68,11 +68,14 @@ var due = []check{
 		s.counts(engine.Counts{Deliveries: [engine.Queues]int64{4}})
 	}},
 	{"FarAheadOfMany", func(s *site) {
-		// Nor while something is due all the time.
+		// Nor while something falls due all the time.
 		b := s.due(engine.Waiting)
+		for i := range 3 {
+			s.moveDue(engine.Waiting, "soon", s.now().Add(time.Duration(100*i)*time.Millisecond))
+		}
 		s.moveDue(engine.Waiting, "beyond", s.now().Add(engine.MaxWait+time.Hour))
 		for end := time.Now().Add(s.h.Patience); ; {
-			s.moveDue(engine.Waiting, "now", s.now())
+			s.moveDue(engine.Waiting, "soon", s.now().Add(300*time.Millisecond))
 			p := b.one()
 			if p.head() == "beyond" {
 				break

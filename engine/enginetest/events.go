@@ -25,8 +25,12 @@ var reading = []check{
 		var got []string
 		for b := s.events(); len(got) == 0 || got[len(got)-1] != name("r", 8); {
 			// A crash may bring back what was settled just before it.
-			if r := b.one(); r.data != name("r", 0) && r.data != name("r", 3) {
+			r := b.one()
+			if r.data != name("r", 0) && r.data != name("r", 3) {
 				got = append(got, r.data)
+			}
+			if r.ours != (r.data >= name("r", 6)) && s.Held() != nil {
+				s.t.Errorf("%s is of this engine: %v", r.data, r.ours)
 			}
 		}
 		s.equal(got, []string{name("r", 1), name("r", 2), name("r", 4), name("r", 5), name("r", 6), name("r", 7), name("r", 8)})

@@ -32,6 +32,7 @@ type record struct {
 	data    string
 	count   int
 	settled []bool
+	ours    bool
 	of      engine.Owner
 }
 
@@ -85,7 +86,7 @@ func (s *site) events() *inbox[record] {
 	e := s.Engine
 	return read(s, func(ctx context.Context, put func(...record)) error {
 		return e.Events(ctx, func(r engine.Record) {
-			put(record{string(r.Data), r.Count, slices.Clone(r.Settled), r.Of})
+			put(record{string(r.Data), r.Count, slices.Clone(r.Settled), r.Ours, r.Of})
 		})
 	})
 }

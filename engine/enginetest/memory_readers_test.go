@@ -67,7 +67,7 @@ func (e *opened) Events(ctx context.Context, handle func(engine.Record)) error {
 			}
 			out++
 			r.out = e.mistake != "hands out again and again"
-			batch = append(batch, engine.Record{Data: []byte(r.data), Count: len(r.settled), Settled: r.former, Of: owner{e, number, true}})
+			batch = append(batch, engine.Record{Data: []byte(r.data), Count: len(r.settled), Settled: r.former, Ours: number > e.former || e.mistake == "calls all its own", Of: owner{e, number, true}})
 		}
 		if batch == nil {
 			return nil, false, time.Time{}

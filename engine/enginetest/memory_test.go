@@ -72,7 +72,7 @@ func (m *memory) Open(context.Context) (engine.Engine, error) {
 	for _, d := range m.deliveries {
 		d.out = false
 	}
-	e := &opened{memory: m, changed: make(chan struct{}), held: make(map[resource.UID]engine.Held)}
+	e := &opened{memory: m, changed: make(chan struct{}), held: make(map[resource.UID]engine.Held), former: m.serial}
 	for _, d := range m.deliveries {
 		h := e.held[d.Subscription]
 		e.held[d.Subscription] = engine.Held{Deliveries: h.Deliveries + 1, Bytes: h.Bytes + int64(len(d.Head)+len(d.Body))}
@@ -122,6 +122,7 @@ type opened struct {
 	*memory
 	closed  bool
 	held    map[resource.UID]engine.Held
+	former  uint64        // the newest number when it was opened
 	changed chan struct{} // replaced and closed with every change
 }
 

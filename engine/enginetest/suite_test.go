@@ -40,6 +40,7 @@ func TestTheSuiteFinds(t *testing.T) {
 		"loses the last record":             "Append/InOrder",
 		"hands out the newest first":        "Events",
 		"hands out again and again":         "Events/EachOnce",
+		"calls all its own":                 "Events/FormerBeforeNew",
 		"no limit":                          "Events/StandsStill",
 		"forgets what was out":              "Settle/Unsettled",
 		"forgets settled":                   "Settle/Partly",

@@ -97,6 +97,7 @@ type Engine struct {
 	dues      [engine.Spilled]*dueQueue
 	spills    spills
 	held      map[resource.UID]engine.Held // when it was opened
+	former    uint64                       // the newest record of before
 	resources resources
 
 	// life ends when Close begins, or the engine fails: its cause says which.
@@ -147,6 +148,7 @@ func newEngine(ctx context.Context, o Options) *Engine {
 		ends:      ends{wake: make(chan struct{}, 1)},
 		tail:      tail{more: make(chan struct{}, 1)},
 		spills:    spills{of: make(map[resource.UID]*spill)},
+		held:      make(map[resource.UID]engine.Held),
 		resources: resources{followers: make(map[*follower]bool)},
 		failed:    make(chan struct{}),
 	}

@@ -196,7 +196,7 @@ func (e *Engine) handOut(a appended, settled []bool, handle func(engine.Record))
 		e.ends.add(func(s *settlement) { s.whole = append(s.whole, r) })
 		return
 	}
-	handle(engine.Record{Data: a.data, Count: a.count, Settled: settled, Of: r})
+	handle(engine.Record{Data: a.data, Count: a.count, Settled: settled, Ours: a.seq > e.former, Of: r})
 }
 
 // old is a record read from the database, with what is settled of it.

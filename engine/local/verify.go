@@ -79,7 +79,7 @@ func (e *Engine) setOut(ackedPath string, damagedAcked int) (err error) {
 	}
 	e.seq.writes = t.writes
 	e.seq.events = e.seq.number()
-	e.tail.durable = e.seq.events
+	e.former, e.tail.durable = e.seq.events, e.seq.events
 	e.resources.position = max(e.resources.position, firstPosition)
 	if e.acked == nil { // accepted
 		if e.acked, _, err = openAcked(e.fs, ackedPath, true); err != nil {
@@ -127,7 +127,7 @@ func (e *Engine) readTally() (*tally, error) {
 // transaction.
 func (e *Engine) count() (*tally, error) {
 	have := &tally{}
-	e.held = make(map[resource.UID]engine.Held)
+	clear(e.held)
 	err := e.each(eventPrefix, func(it *pebble.Iterator) error {
 		have.add(records, it.Key())
 		return nil
