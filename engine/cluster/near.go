@@ -48,11 +48,14 @@ func (h *near) push(d engine.Delivery) {
 func (h *near) due(now time.Time, n int) []engine.Pending {
 	var ps []engine.Pending
 	for len(ps) < n {
-		d, ok := h.items.Min()
-		if wait := d.Due.Sub(now); !ok || wait > 0 && wait <= engine.MaxWait {
+		d, ok := h.items.Max()
+		if ok && d.Due.Sub(now) > engine.MaxWait {
+			h.items.DeleteMax()
+		} else if d, ok = h.items.Min(); ok && !d.Due.After(now) {
+			h.items.DeleteMin()
+		} else {
 			break
 		}
-		h.items.DeleteMin()
 		h.bytes -= frameSize(&d.Delivery)
 		p := engine.Pending{Delivery: d.Delivery, Ref: d.From}
 		p.From = engine.Ref{}
