@@ -7,10 +7,10 @@
 //     of that resource; nothing else is needed.
 //   - A bearer token names a principal. [Tokens] issues it at sign-in, after
 //     the principal showed a secret ([VerifySecret]) or signed an assertion
-//     ([VerifyAssertion]), and verifies it on every request. What the principal
-//     may do is then one question to the [Authorizer]: is this action allowed
-//     at this scope by the roles assigned there or above? Without an assignment
-//     the answer is no.
+//     ([VerifyAssertion]), which [Assertions] takes once, and verifies it on
+//     every request. What the principal may do is then one question to the
+//     [Authorizer]: is this action allowed at this scope by the roles assigned
+//     there or above? Without an assignment the answer is no.
 //
 // Issuers elsewhere may be accepted beside this server; [Tokens] asks for them
 // only about tokens it did not sign itself. Their principals bring groups along,

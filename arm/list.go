@@ -150,7 +150,7 @@ func (h *Handler) pageOf(rq *request, resources []*resource.Resource, by paging,
 
 // byCreation is the place of a resource among others, older ones first.
 func byCreation(r *resource.Resource) string {
-	return fmt.Sprintf("%016x %s", uint64(max(r.CreatedAt.UnixNano(), 0)), r.ID.Key()) //nolint:gosec // not negative
+	return fmt.Sprintf("%016x %s", uint64(max(r.CreatedAt.UnixNano(), 0)), r.ID.Key())
 }
 
 // writePage is pageOf for anything that is sorted by a key. What is shown as nil is

@@ -13,9 +13,9 @@
 //
 // A token request passes these steps: find the principal by its client id;
 // check its secret, or its assertion against its certificates; check that it
-// asks for an audience this server knows; issue. What a client is told when it
-// is refused has Entra's shape and numbers, since clients print them and people
-// search for them.
+// asks for an audience this server knows; take the assertion, which is good once
+// for each audience; issue. What a client is told when it is refused has Entra's
+// shape and numbers, since clients print them and people search for them.
 //
 // The package knows principals and tokens, not what they may do.
 package signin
