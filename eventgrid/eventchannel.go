@@ -16,7 +16,7 @@ type EventChannel struct {
 	Source            *EventChannelSource      `json:"source,omitempty"`
 	Destination       *EventChannelDestination `json:"destination,omitempty"`
 	Filter            *EventChannelFilter      `json:"filter"`
-	Description       string                   `json:"partnerTopicFriendlyDescription,omitempty" arm:"create"`
+	Description       string                   `json:"partnerTopicFriendlyDescription,omitempty"`
 	Readiness         string                   `json:"partnerTopicReadinessState" arm:"computed"`
 	Expires           *resource.Time           `json:"expirationTimeIfNotActivatedUtc,omitempty"`
 	ProvisioningState string                   `json:"provisioningState" arm:"computed"`
@@ -88,16 +88,54 @@ func (r *Rules) prepareEventChannel(w *resource.Write, res *resource.Resource, n
 		return err
 	}
 	if old != nil {
-		if old.Readiness == notActivatedByUserYet && next.Expires != nil && !next.Expires.Same(*old.Expires) {
-			return resource.Invalid("The property 'expirationTimeIfNotActivatedUtc' of an event channel cannot be changed after creation.")
-		}
-		next.Expires = old.Expires // none since activation, whatever a client sends again
-		return requireGrant(w.Tx, partner, next.Destination.ID().GroupScope(), w.Now)
+		return r.updateEventChannel(w, next, old, partner)
 	}
 	if err := requireRouting(ns, namespace, SourceEventAttribute, "event channels"); err != nil {
 		return err
 	}
 	return r.createEventChannel(w, res, next, namespace, partner)
+}
+
+// updateEventChannel changes what may be changed, and shows it on the partner topic in
+// the same transaction, until that is activated.
+func (r *Rules) updateEventChannel(w *resource.Write, next, old *EventChannel, partner *PartnerRegistration) error {
+	id := next.Destination.ID()
+	if err := requireGrant(w.Tx, partner, id.GroupScope(), w.Now); err != nil {
+		return err
+	}
+	if next.Description == "" {
+		next.Description = old.Description
+	}
+	if old.Readiness != notActivatedByUserYet {
+		next.Expires = old.Expires // none since activation, whatever a client sends again
+		return nil
+	}
+	if next.Expires == nil {
+		next.Expires = old.Expires
+	} else if !next.Expires.Same(*old.Expires) {
+		if err := r.checkExpiry(next.Expires.Std(), w.Now); err != nil {
+			return err
+		}
+	}
+	topic, ok := w.Tx.Get(id)
+	if !ok {
+		return resource.Errorf(resource.Conflict, "The %s '%s' of this event channel does not exist any more.", mirrorName(id), id.Name())
+	}
+	return change(w.Tx, topic, topic.ModifiedBy, w.Now, func(p *PartnerTopic) {
+		p.Expires = next.Expires
+		if next.Description != "" {
+			p.FriendlyDescription = &next.Description
+		}
+	})
+}
+
+// checkExpiry bounds the time in which a customer can activate the partner topic of an
+// event channel.
+func (r *Rules) checkExpiry(at, now time.Time) error {
+	if r.inTimeToActivate(at, now) {
+		return nil
+	}
+	return resource.Invalid("expirationTimeIfNotActivatedUtc '%s' must lie in the future and at most %d days from now.", at.Format(time.RFC3339), r.limits().ActivationDays)
 }
 
 func (r *Rules) createEventChannel(w *resource.Write, res *resource.Resource, next *EventChannel, namespace *resource.Resource, partner *PartnerRegistration) error {
@@ -111,8 +149,8 @@ func (r *Rules) createEventChannel(w *resource.Write, res *resource.Resource, ne
 	}
 	if next.Expires == nil {
 		next.Expires = r.lastDay(w.Now)
-	} else if at := next.Expires.Std(); !r.inTimeToActivate(at, w.Now) {
-		return resource.Invalid("expirationTimeIfNotActivatedUtc '%s' must lie in the future and at most %d days from now.", at.Format(time.RFC3339), r.limits().ActivationDays)
+	} else if err := r.checkExpiry(next.Expires.Std(), w.Now); err != nil {
+		return err
 	}
 	if err := requireTarget(w, next.Destination.ID(), partner); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/intertie/intertie/filter"
 	"github.com/intertie/intertie/resource"
@@ -95,11 +96,37 @@ func TestEventChannelRefusals(t *testing.T) {
 	w := newWorld(t).withEventChannel("")
 	w.must(w.put(eventChannelID, eventChannelBody("")))
 	w.wantError(w.put(eventChannelID, strings.Replace(eventChannelBody(""), "4711", "4712", 1)), resource.InvalidRequest, "source.source")
-	w.wantError(w.put(eventChannelID, eventChannelBody(`,"expirationTimeIfNotActivatedUtc":"2026-03-03T00:00:00Z"`)), resource.InvalidRequest, "cannot be changed")
+	w.wantError(w.put(eventChannelID, eventChannelBody(`,"expirationTimeIfNotActivatedUtc":"2027-03-03T00:00:00Z"`)), resource.InvalidRequest, "7 days")
 	w.must(w.post(configurationID, "unauthorizepartner", `{"partnerRegistrationImmutableId":"`+w.partner().ImmutableID+`"}`))
 	w.wantError(w.put(eventChannelID, eventChannelBody("")), resource.PartnerNotAuthorized)
 	w.wantError(w.delete(eventChannelID), resource.PartnerNotAuthorized)
 	w.wantError(w.delete(oldNamespaceID), resource.Conflict, "'ec1'")
+}
+
+// Until the customer activates the partner topic, the partner can say more and give
+// another time; the customer sees both.
+func TestAnEventChannelChanges(t *testing.T) {
+	w := newWorld(t).withEventChannel(`,"partnerTopicFriendlyDescription":"Orders"`)
+	expiry := props[EventChannel](w, eventChannelID).Expires
+	both := func(what, description string, expires *resource.Time) {
+		t.Helper()
+		c, topic := props[EventChannel](w, eventChannelID), props[PartnerTopic](w, oldTopicID)
+		if c.Description != description || *topic.FriendlyDescription != description || !c.Expires.Same(*expires) || !topic.Expires.Same(*expires) {
+			t.Errorf("%s: %+v and %+v", what, c, topic)
+		}
+	}
+	sooner := new(resource.Time(time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)))
+	w.must(w.put(eventChannelID, eventChannelBody(`,"partnerTopicFriendlyDescription":"All orders"`)))
+	both("another description", "All orders", expiry)
+	w.must(w.put(eventChannelID, eventChannelBody(`,"expirationTimeIfNotActivatedUtc":"2026-03-03T00:00:00Z"`)))
+	both("sooner", "All orders", sooner)
+	w.must(w.put(eventChannelID, eventChannelBody("")))
+	both("nothing said", "All orders", sooner)
+	w.must(w.post(oldTopicID, "activate", ""))
+	w.must(w.put(eventChannelID, eventChannelBody(`,"partnerTopicFriendlyDescription":"Late","expirationTimeIfNotActivatedUtc":"2026-03-04T00:00:00Z"`)))
+	if c, topic := props[EventChannel](w, eventChannelID), props[PartnerTopic](w, oldTopicID); c.Description != "Late" || c.Expires != nil || topic.FriendlyDescription != nil || topic.Expires != nil {
+		t.Errorf("activated: %+v and %+v", c, topic)
+	}
 }
 
 // presented returns one property as GET shows it.
