@@ -293,7 +293,7 @@ func TestOutcomesOfOperations(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := httptest.NewRequestWithContext(ctx, "PUT", base+customTopic+"/eventSubscriptions/es1?api-version="+version, strings.NewReader(hookBody))
 	r.Header.Set("Authorization", "Bearer "+f.token("owner", base))
-	f.hooks.fail = resource.Invalid("asked in vain")
+	f.hooks.fail = errors.New("asked in vain")
 	f.hooks.during = cancel
 	f.send(r)
 	f.hooks.fail, f.hooks.during = nil, nil

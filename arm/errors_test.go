@@ -2,6 +2,7 @@ package arm
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,7 +90,7 @@ func TestPartnerNotAuthorizedOverHTTP(t *testing.T) {
 
 func TestWebhookRefusalOverHTTP(t *testing.T) {
 	f := newFixture(t).partnerFlow()
-	f.hooks.fail = resource.Invalid("It answered 404.")
+	f.hooks.fail = errors.New("It answered 404.")
 	a := f.put("owner", eventSub, hookBody).wantError(400, "Url validation", "https://erp.example/hook", "aka.ms/esvalidation")
 	if strings.Contains(a.raw, "secret") {
 		t.Errorf("the secret of the URL is shown: %s", a.raw)

@@ -40,7 +40,9 @@ func foreignKind(typ string) (*resource.Kind, bool) {
 	k := &resource.Kind{
 		Spec: resource.Spec{
 			Type: typ, Place: resource.Anywhere, Tracked: true, Names: foreignNamePattern, NameRule: `1 to 260 characters other than < > % & ? \`,
-			Status: resource.Status{Create: http.StatusCreated},
+			// Not 201: the one answer that the clients of nearly all types take, az storage
+			// account create and those of event hubs, queues and sites among them.
+			Status: resource.Status{Create: http.StatusOK},
 		},
 		Write: func(w *resource.Write) (*resource.Resource, error) {
 			r, err := writeForeign(typ, w)

@@ -25,16 +25,16 @@ const (
 // storage makes an account with a container and something that extends it.
 func (f *fixture) storage() *fixture {
 	f.t.Helper()
-	f.put("owner", account, accountBody).want(201)
-	f.put("owner", blobs, `{}`).want(201)
-	f.put("owner", container, `{"properties":{"publicAccess":"None"}}`).want(201)
-	f.put("owner", account+"/providers/Microsoft.Insights/diagnosticSettings/d1", `{"properties":{"logs":[]}}`).want(201)
+	f.put("owner", account, accountBody).want(200)
+	f.put("owner", blobs, `{}`).want(200)
+	f.put("owner", container, `{"properties":{"publicAccess":"None"}}`).want(200)
+	f.put("owner", account+"/providers/Microsoft.Insights/diagnosticSettings/d1", `{"properties":{"logs":[]}}`).want(200)
 	return f
 }
 
 func TestForeignResourceKeepsWhatItIsGiven(t *testing.T) {
 	f := newFixture(t)
-	a := f.put("owner", strings.Replace(account, "/Microsoft.Storage/storageAccounts", "//microsoft.storage//STORAGEACCOUNTS", 1), accountBody).want(201)
+	a := f.put("owner", strings.Replace(account, "/Microsoft.Storage/storageAccounts", "//microsoft.storage//STORAGEACCOUNTS", 1), accountBody).want(200)
 	want := map[string]any{
 		"id": account, "name": "acc1", "type": "Microsoft.Storage/storageAccounts", "location": "westeurope", "tags": map[string]any{"env": "x"},
 		"sku": map[string]any{"name": "Standard_LRS"}, "kind": "StorageV2", "zones": []any{"1"}, "identity": map[string]any{"type": "SystemAssigned"},
@@ -95,7 +95,7 @@ func TestForeignResourcesAndWhatIsAroundThem(t *testing.T) {
 	// No provider but Event Grid has to be registered.
 	f.post("owner", customerID+provider+"/unregister", "").want(200)
 	f.storage()
-	f.put("owner", "/subscriptions/"+customerSub+"/providers/Microsoft.Insights/diagnosticSettings/s1", `{}`).want(201)
+	f.put("owner", "/subscriptions/"+customerSub+"/providers/Microsoft.Insights/diagnosticSettings/s1", `{}`).want(200)
 
 	for path, want := range map[string][]string{
 		customerRG + "/providers/Microsoft.Storage/storageAccounts": {"acc1"},
@@ -126,7 +126,7 @@ func TestDeletingAForeignParent(t *testing.T) {
 	f := newFixture(t).storage()
 	f.role("guest", access.RoleReader, container)
 	for i := range deletionChunk + 5 {
-		f.put("owner", fmt.Sprintf("%s/containers/more-%03d", blobs, i), `{}`).want(201)
+		f.put("owner", fmt.Sprintf("%s/containers/more-%03d", blobs, i), `{}`).want(200)
 	}
 	f.delete("owner", account).want(200)
 	for _, r := range f.store.List("", resource.ID{}) {
@@ -134,7 +134,7 @@ func TestDeletingAForeignParent(t *testing.T) {
 			t.Errorf("%s is left", r.ID)
 		}
 	}
-	f.put("owner", account, `{}`).want(201)
+	f.put("owner", account, `{}`).want(200)
 	f.get("guest", container).want(403)
 }
 
@@ -142,7 +142,7 @@ func TestDeletingAForeignParent(t *testing.T) {
 func TestDeletingWhatForeignResourcesHangOn(t *testing.T) {
 	f := newFixture(t).partnerFlow()
 	setting := topic + "/providers/Microsoft.Insights/diagnosticSettings/d1"
-	f.put("owner", setting, `{}`).want(201)
+	f.put("owner", setting, `{}`).want(200)
 	f.delete("owner", topic).want(200)
 	f.get("owner", setting).wantError(404, "ResourceNotFound", "pt1")
 	if all := f.store.List("Microsoft.Insights/diagnosticSettings", resource.ID{}); len(all) != 0 {
@@ -153,7 +153,7 @@ func TestDeletingWhatForeignResourcesHangOn(t *testing.T) {
 func TestDeletingAGroupWithForeignResources(t *testing.T) {
 	f := newFixture(t).partnerFlow().storage()
 	for i := range deletionChunk {
-		f.put("owner", fmt.Sprintf("%s/containers/more-%03d", blobs, i), `{}`).want(201)
+		f.put("owner", fmt.Sprintf("%s/containers/more-%03d", blobs, i), `{}`).want(200)
 	}
 	f.put("owner", account+provider+"/eventSubscriptions/on-blobs", hookBody).want(201)
 	f.delete("owner", customerRG+"?forceDeletionTypes=Microsoft.Compute/virtualMachines").want(200)
@@ -207,8 +207,8 @@ func TestStorageKeys(t *testing.T) {
 func TestForeignSecretsAreNotKept(t *testing.T) {
 	f := newFixture(t)
 	vault := customerRG + "/providers/Microsoft.KeyVault/vaults/v1"
-	f.put("owner", vault, `{"location":"westeurope","properties":{"sku":{"family":"A"},"nested":[{"adminPassword":"p4ss"}],"AdministratorLoginPassword":"p4ss","password":{"kept":1}}}`).want(201)
-	f.put("owner", vault+"/secrets/s1", `{"properties":{"value":"p4ss","contentType":"text"}}`).want(201)
+	f.put("owner", vault, `{"location":"westeurope","properties":{"sku":{"family":"A"},"nested":[{"adminPassword":"p4ss"}],"AdministratorLoginPassword":"p4ss","password":{"kept":1}}}`).want(200)
+	f.put("owner", vault+"/secrets/s1", `{"properties":{"value":"p4ss","contentType":"text"}}`).want(200)
 	f.patch("owner", vault+"/secrets/s1", `{"properties":{"value":"p4ss"}}`).want(200)
 	for _, r := range f.store.List("", resource.ID{}) {
 		if strings.Contains(string(r.Properties), "p4ss") {

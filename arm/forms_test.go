@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -207,7 +208,7 @@ func TestRefusedWritesMakeNoTopics(t *testing.T) {
 	for _, at := range []string{customerID, customerRG + "/providers/Microsoft.ServiceBus/namespaces/b", domain + "/topics/fresh"} {
 		f.put("owner", at+provider+"/eventSubscriptions/es1", `{"properties":{"destination":{"endpointType":"WebHook","properties":{"endpointUrl":""}}}}`).want(400)
 		f.put("owner", at+provider+"/eventSubscriptions/a_b", hookBody).wantError(400, "InvalidRequest", "a_b")
-		f.hooks.fail = resource.Invalid("it said no")
+		f.hooks.fail = errors.New("it said no")
 		f.put("owner", at+provider+"/eventSubscriptions/es1", hookBody).wantError(400, "Url validation")
 		f.hooks.fail = nil
 	}

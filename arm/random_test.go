@@ -49,7 +49,7 @@ func TestNoBodyMakesAnInternalError(t *testing.T) {
 	f := newFixture(t).partnerFlow()
 	ns2 := partnerRG + provider + "/partnerNamespaces/ns-old"
 	f.put("owner", ns2, `{"location":"westeurope","properties":{"partnerRegistrationFullyQualifiedId":"`+registration+`"}}`).want(201)
-	f.put("owner", account, accountBody).want(201)
+	f.put("owner", account, accountBody).want(200)
 	before := f.store.view()
 	targets := []struct{ method, path string }{
 		{"PUT", registration},

@@ -113,10 +113,10 @@ func TestLargeBodiesUnderWayAreBounded(t *testing.T) {
 	if a.header.Get("Retry-After") != "10" {
 		t.Errorf("got %v", a.header)
 	}
-	f.put("owner", customerRG+storage+"small", `{"location":"westeurope"}`).want(201)
-	f.put("owner", partnerRG+storage+"acct", large).want(201)
+	f.put("owner", customerRG+storage+"small", `{"location":"westeurope"}`).want(200)
+	f.put("owner", partnerRG+storage+"acct", large).want(200)
 	back()
-	f.put("owner", customerRG+storage+"acct", large).want(201)
+	f.put("owner", customerRG+storage+"acct", large).want(200)
 	// Of a length that nobody knows before.
 	r := httptest.NewRequestWithContext(t.Context(), "PUT", base+customerRG+storage+"acct?api-version=2023-01-01", strings.NewReader(large))
 	r.ContentLength = -1
@@ -135,7 +135,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	f.post("owner", deployments+"x/validate", wrap(emptyTemplate, `{"p":{"value":"`+long+`"}}`, "")).wantError(400, "InvalidTemplate", "'p'")
 	f.post("owner", deployments+"x/validate", wrap(emptyTemplate, `{"p":{"value":"`+strings.Repeat("y", maxTemplateBody)+`"}}`, "")).wantError(413, "RequestEntityTooLarge", fmt.Sprint(maxTemplateBody))
 	f.put("owner", storage, `{"properties":{"x":[`+strings.Repeat("0,", mostValues)+`0]}}`).wantError(413, "RequestEntityTooLarge", "values")
-	f.put("owner", storage, `{"location":"westeurope","properties":{"x":"`+strings.Repeat(`,[{\"`, mostValues)+`"}}`).want(201)
+	f.put("owner", storage, `{"location":"westeurope","properties":{"x":"`+strings.Repeat(`,[{\"`, mostValues)+`"}}`).want(200)
 }
 
 func TestRequestsOfWaitingDeploymentsAreBounded(t *testing.T) {
@@ -165,7 +165,7 @@ func TestPagesEndByTheirBytes(t *testing.T) {
 	text := strings.Repeat("y", 900<<10)
 	const n = 12
 	for i := range n {
-		f.put("owner", fmt.Sprintf("%s/providers/Microsoft.Storage/storageAccounts/a%02d", customerRG, i), `{"location":"westeurope","properties":{"x":"`+text+`"}}`).want(201)
+		f.put("owner", fmt.Sprintf("%s/providers/Microsoft.Storage/storageAccounts/a%02d", customerRG, i), `{"location":"westeurope","properties":{"x":"`+text+`"}}`).want(200)
 	}
 	var names []string
 	pages := 0
@@ -190,15 +190,15 @@ func TestOthersResourcesHaveABudget(t *testing.T) {
 		return `{"location":"westeurope","properties":{"x":"` + strings.Repeat("y", n) + `"}}`
 	}
 	const storage = "/providers/Microsoft.Storage/storageAccounts/"
-	f.put("owner", customerRG+storage+"a1", body(40_000)).want(201)
-	f.put("owner", customerRG+storage+"a2", body(40_000)).want(201)
+	f.put("owner", customerRG+storage+"a1", body(40_000)).want(200)
+	f.put("owner", customerRG+storage+"a2", body(40_000)).want(200)
 	f.put("owner", customerRG+storage+"a3", body(40_000)).wantError(409, "Conflict", "100000")
 	f.put("owner", customerRG+storage+"a2", body(80_000)).wantError(409, "Conflict")
 	f.patch("owner", customerRG+storage+"a2", `{"tags":{"a":"b"}}`).want(200)
 	f.put("owner", customerRG+provider+"/topics/ours", `{"location":"westeurope"}`).want(201)
-	f.put("owner", partnerRG+storage+"a1", body(80_000)).want(201)
+	f.put("owner", partnerRG+storage+"a1", body(80_000)).want(200)
 	f.put("owner", customerRG+storage+"a2", body(10)).want(200)
-	f.put("owner", customerRG+storage+"a3", body(40_000)).want(201)
+	f.put("owner", customerRG+storage+"a3", body(40_000)).want(200)
 	// A template that would be too much makes nothing.
 	a := f.post("owner", deployments+"x/validate", wrap(`{"resources":[{"type":"Microsoft.Storage/storageAccounts","apiVersion":"2023-01-01","name":"[concat('b', copyIndex())]","location":"x",
 	  "copy":{"name":"c","count":20},"properties":{"x":"[padLeft('', 5000)]"}}]}`, "", "")).want(400)
@@ -238,7 +238,7 @@ func TestDeploymentsNameOnlyWhatMayBeRead(t *testing.T) {
 	f := newFixture(t)
 	f.running()
 	f.put("owner", customerRG+provider+"/topics/secretname", `{"location":"westeurope"}`).want(201)
-	f.put("owner", customerRG+"/providers/Microsoft.Storage/storageAccounts/secretacct", `{"location":"westeurope"}`).want(201)
+	f.put("owner", customerRG+"/providers/Microsoft.Storage/storageAccounts/secretacct", `{"location":"westeurope"}`).want(200)
 	// May deploy, and delete anything, but read no topic.
 	f.role("deployer", roleWith(f, customerRG, "Microsoft.Resources/*", "*/delete", "Microsoft.EventGrid/domains/read"), customerRG)
 	complete := strings.Replace(wrap(emptyTemplate, "", ""), `"Incremental"`, `"Complete"`, 1)
