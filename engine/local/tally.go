@@ -89,7 +89,10 @@ func (t *tally) decode(b []byte) error {
 func (t *tally) compare(must *tally) []string {
 	var found []string
 	for i := range tallied {
-		switch have, want := t.n[i], must.n[i]; {
+		switch have, want := int64(t.n[i]), int64(must.n[i]); { //nolint:gosec // differences, which wrap
+		case want < 0:
+			// What removed them is there, what added them is not.
+			found = append(found, fmt.Sprintf("at least %d %s are missing: older writes than the newest are lost", -want, talliedNames[i]))
 		case have < want:
 			found = append(found, fmt.Sprintf("%d of %d %s are missing", want-have, want, talliedNames[i]))
 		case have > want:
