@@ -3,7 +3,7 @@
 GO ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: all build fmt fmt-check vet lint test race e2e bench ci clean
+.PHONY: all build fmt fmt-check vet lint test race faults e2e bench ci clean
 
 all: fmt-check vet lint test
 
@@ -29,6 +29,10 @@ test:
 
 race:
 	$(GO) test -race ./...
+
+# faults breaks what the program stands on. More of it: see faults/doc.go.
+faults:
+	$(GO) test -count=1 ./faults
 
 # e2e needs programs from outside; `.ci/run` installs them.
 e2e:

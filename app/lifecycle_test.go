@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -191,6 +192,27 @@ func TestAFailedPartIsReported(t *testing.T) {
 	}
 	if again := a.Stop(t.Context()); again != err || len(order) != 2 { //nolint:errorlint // the very same
 		t.Errorf("the second Stop: %v, %v", again, order)
+	}
+}
+
+// TestAStartEndsWithItsStorage: what a start waits for then may never come.
+func TestAStartEndsWithItsStorage(t *testing.T) {
+	a, err := New(DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.fail("storage", fmt.Errorf("%w: broke", ErrStorage))
+	if err := a.await(make(chan error)); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "broke") {
+		t.Errorf("got %v", err)
+	}
+	if a, err = New(DefaultOptions()); err != nil {
+		t.Fatal(err)
+	}
+	a.fail("another part", errors.New("broke"))
+	started := make(chan error, 1)
+	started <- nil
+	if err := a.await(started); err != nil {
+		t.Errorf("got %v", err)
 	}
 }
 

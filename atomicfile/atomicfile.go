@@ -94,6 +94,9 @@ func mkdirAll(dir string, perm fs.FileMode, sync syncFunc) error {
 // file systems that cannot sync a folder.
 func SyncDir(dir string) error { return syncDir(dir, (*os.File).Sync) }
 
+// SyncOpenDir is [SyncDir] for a folder that the caller has opened.
+func SyncOpenDir(f *os.File) error { return syncOpenDir(f, (*os.File).Sync) }
+
 func syncDir(dir string, sync syncFunc) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -103,6 +106,13 @@ func syncDir(dir string, sync syncFunc) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it is only read
+	return syncOpenDir(f, sync)
+}
+
+func syncOpenDir(f *os.File, sync syncFunc) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	if err := sync(f); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}

@@ -159,6 +159,23 @@ func TestAFolderThatCannotBeSynced(t *testing.T) {
 	}
 }
 
+// TestAnOpenFolder is for those who have it open, and go on with it.
+func TestAnOpenFolder(t *testing.T) {
+	f, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := SyncOpenDir(f); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Errorf("it is not open any more: %v", err)
+	}
+	if err := SyncOpenDir(f); !errors.Is(err, os.ErrClosed) && runtime.GOOS != "windows" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestMkdirAll(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "a", "b", "c")

@@ -1,24 +1,17 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/intertie/intertie/armclient"
+	"github.com/intertie/intertie/internal/process"
 )
 
 // How long a server may take before a test gives up on it. A slow machine under
@@ -33,31 +26,16 @@ type server struct {
 	dir    string
 	listen string // the same address after a restart
 	args   []string
+	env    []string // beside that of the tests
 	url    string
 	http   *http.Client
 
-	cmd    *exec.Cmd
-	stderr *output
-	exited chan struct{}
+	process *process.Process
+	stderr  *output
 }
 
 // output collects what a process writes.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
+type output = process.Output
 
 // serve starts a server with a new data folder. It delivers to loopback.
 func serve(t *testing.T, args ...string) *server {
@@ -85,12 +63,7 @@ func newServer(t *testing.T, args ...string) *server {
 	return s
 }
 
-func tail(s string, n int) string {
-	if len(s) > n {
-		return "… " + s[len(s)-n:]
-	}
-	return s
-}
+func tail(s string, n int) string { return process.Tail(s, n) }
 
 // start runs the server and returns how long it took until it was ready.
 func (s *server) start(t *testing.T) time.Duration {
@@ -108,75 +81,37 @@ func (s *server) start(t *testing.T) time.Duration {
 // launch runs the process and does not wait.
 func (s *server) launch(t *testing.T) {
 	t.Helper()
-	s.cmd = program(s.flags()...)
-	s.cmd.Stderr = s.stderr
-	if err := s.cmd.Start(); err != nil {
+	cmd := process.Command(binary, s.flags()...)
+	cmd.Env = append(cmd.Env, s.env...)
+	cmd.Stderr = s.stderr
+	p, err := process.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.exited = make(chan struct{})
-	go func(cmd *exec.Cmd, exited chan struct{}) { // ends with the process, which the clean-up ends
-		_ = cmd.Wait() // the state says it all
-		close(exited)
-	}(s.cmd, s.exited)
+	s.process = p
 }
 
 func (s *server) flags() []string {
 	return append([]string{"serve", "--data", s.dir, "--listen", s.listen}, s.args...)
 }
 
-// program is a command without settings from the environment of the tests.
-func program(args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "INTERTIE_") && !strings.HasPrefix(v, "AZURE_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Env = append(cmd.Env, "INTERTIE_STOP_GRACE=0s") // nobody is told to come back
-	return cmd
-}
-
-func (s *server) running() bool {
-	if s.exited == nil {
-		return false
-	}
-	select {
-	case <-s.exited:
-		return false
-	default:
-		return true
-	}
-}
+func (s *server) running() bool { return s.process.Running() }
 
 // ready finds the server as scripts do: run.json names it, /readyz answers 200.
 func (s *server) ready() bool {
-	var found struct {
-		URL string
-		PID int
-	}
-	text, err := os.ReadFile(filepath.Join(s.dir, "run.json"))
-	if err != nil || json.Unmarshal(text, &found) != nil || found.PID != s.cmd.Process.Pid {
-		return false // also: the file of a process that was killed
+	url, ok := process.Find(s.dir, s.process.PID())
+	if !ok {
+		return false
 	}
 	if s.http == nil {
-		pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
+		client, err := process.Client(s.dir)
 		if err != nil {
 			return false
 		}
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(pem)
-		s.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 32, ForceAttemptHTTP2: true,
-		}}
+		s.http = client
 	}
-	s.url = found.URL
-	resp, err := s.http.Get(s.url + "/readyz")
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode == http.StatusOK
+	s.url = url
+	return process.Ready(s.http, url)
 }
 
 // stop asks the server to end, which must succeed.
@@ -184,11 +119,11 @@ func (s *server) stop(t *testing.T) time.Duration {
 	t.Helper()
 	s.http.CloseIdleConnections() // net/http gives those of HTTP/2 a second to end
 	began := time.Now()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	s.wait(t)
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+	if code := s.process.ExitCode(); code != 0 {
 		t.Errorf("the server exited with %d after SIGTERM:\n%s", code, tail(s.stderr.String(), 4000))
 	}
 	return time.Since(began)
@@ -197,7 +132,7 @@ func (s *server) stop(t *testing.T) time.Duration {
 // kill ends the server as a power cut would, as far as it is concerned.
 func (s *server) kill(t *testing.T) {
 	t.Helper()
-	if err := s.cmd.Process.Kill(); err != nil {
+	if err := s.process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	s.wait(t)
@@ -206,11 +141,7 @@ func (s *server) kill(t *testing.T) {
 
 func (s *server) wait(t *testing.T) {
 	t.Helper()
-	select {
-	case <-s.exited:
-	case <-time.After(stopLimit):
-		_ = s.cmd.Process.Kill()
-		<-s.exited
+	if !s.process.Wait(stopLimit) {
 		t.Errorf("the server did not end within %s:\n%s", stopLimit, tail(s.stderr.String(), 4000))
 	}
 }
@@ -219,26 +150,24 @@ func (s *server) wait(t *testing.T) {
 // it said, which must be one line.
 func (s *server) refuse(t *testing.T) (int, string) {
 	t.Helper()
-	cmd := program(s.flags()...)
+	cmd := process.Command(binary, s.flags()...)
 	var said output
 	cmd.Stderr = &said
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	if err := cmd.Start(); err != nil {
+	p, err := process.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		t.Fatalf("the server ran although it should not: %v\n%s", err, said.String())
+	if !p.Wait(startLimit) || p.ExitCode() == 0 {
+		t.Fatalf("the server ran although it should not:\n%s", said.String())
 	}
 	line := said.String()
+	if first, rest, _ := strings.Cut(line, "\n"); strings.Contains(first, "running as root") {
+		line = rest // a warning to whoever runs the tests
+	}
 	if strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "intertie: ") {
 		t.Errorf("not one clear line:\n%s", line)
 	}
-	return exit.ExitCode(), line
+	return p.ExitCode(), line
 }
 
 // admin is the Owner whom the first start makes.

@@ -119,7 +119,7 @@ func TestNobodyPaysForWhatWasNotAppended(t *testing.T) {
 	if err := a.Append(t.Context(), big); !errors.Is(err, eventlog.ErrTooLarge) {
 		t.Fatal(err)
 	}
-	a.node.Close()
+	a.Close()
 	if err := a.Append(t.Context(), ofTopic(1, entries(0, 1))); !errors.Is(err, eventlog.ErrClosed) {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestNothingIsChargedInTheEnd(t *testing.T) {
 			}
 		}
 		a.stop()
-		a.node.close(t)
+		a.close(t)
 	}
 	ledger := new(eventlog.Ledger)
 	a = arrive(t, start(t, fs, eventlog.Options{Ledger: ledger}), ledger, 3)

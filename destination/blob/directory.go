@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/uuid"
+
+	"github.com/intertie/intertie/atomicfile"
 )
 
 // Directory is a [Store] in a folder: one folder per container, and below it
@@ -45,10 +47,10 @@ func (d *Directory) Put(ctx context.Context, container, name string, body []byte
 }
 
 func (d *Directory) put(target string, body []byte) error {
-	if err := os.MkdirAll(d.root, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(d.root, 0o700); err != nil {
 		return err
 	}
-	if err := syncParent(d.root); err != nil {
+	if err := atomicfile.SyncDir(filepath.Dir(filepath.Clean(d.root))); err != nil {
 		return err
 	}
 	root, err := os.OpenRoot(d.root)
@@ -99,19 +101,10 @@ func write(root *os.Root, name string, body []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncParent makes the name of the store's own folder durable.
-func syncParent(root string) error {
-	f, err := os.Open(filepath.Dir(filepath.Clean(root)))
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
 func syncFolder(root *os.Root, name string) error {
 	f, err := root.Open(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(atomicfile.SyncOpenDir(f), f.Close())
 }

@@ -6,12 +6,15 @@ import (
 	"os"
 	"strings"
 
+	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // fatalFS stands between Pebble and the file system for the few operations whose
 // errors Pebble answers with a panic: all that writes a log, moving a marker, syncing
-// a folder. Such an error fails the engine, with its reason, and does not return.
+// a folder, and the last ones of an opening, behind which it has work in the
+// background already. Such an error fails the engine, with its reason, and does not
+// return.
 type fatalFS struct {
 	vfs.FS
 	e *Engine
@@ -29,7 +32,8 @@ func (f fatalFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.F
 
 func (f fatalFS) made(name string, create func() (vfs.File, error)) (vfs.File, error) {
 	base := f.PathBase(name)
-	log, marker := strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "marker.")
+	marker := strings.HasPrefix(base, "marker.")
+	needed := strings.HasSuffix(base, ".log") || temporary(base)
 	if marker {
 		// What a marker points at must be found wherever the marker is: Pebble syncs
 		// both at once, and not every file system keeps to the order.
@@ -39,42 +43,63 @@ func (f fatalFS) made(name string, create func() (vfs.File, error)) (vfs.File, e
 	}
 	file, err := create()
 	switch {
-	case err != nil && (log || marker) && f.e.opened.Load():
+	case err != nil && (needed || marker):
 		f.e.never(fmt.Errorf("make %s: %w", name, err))
-	case err == nil && log:
-		return fatalLog{file, f.e, name}, nil
+	case err == nil && needed:
+		return fatalFile{file, f.e, name}, nil
 	}
 	return file, err
 }
 
-// fatalLog is a log, which Pebble cannot do without.
-type fatalLog struct {
+// temporary says whether a file gets its name, OPTIONS-*, when it is written.
+func temporary(base string) bool { return strings.HasSuffix(base, ".dbtmp") }
+
+// Rename implements [vfs.FS].
+func (f fatalFS) Rename(old, name string) error {
+	err := f.FS.Rename(old, name)
+	if err != nil && temporary(f.PathBase(old)) {
+		f.e.never(fmt.Errorf("make %s: %w", name, err))
+	}
+	return err
+}
+
+// List implements [vfs.FS].
+func (f fatalFS) List(dir string) ([]string, error) {
+	names, err := f.FS.List(dir)
+	if err != nil && !oserror.IsNotExist(err) {
+		f.e.never(fmt.Errorf("list the folder %s: %w", dir, err))
+	}
+	return names, err
+}
+
+// fatalFile is a file that Pebble cannot do without.
+type fatalFile struct {
 	vfs.File
 	e    *Engine
 	name string
 }
 
-func (l fatalLog) must(what string, err error) error {
-	if err != nil && l.e.opened.Load() {
+func (l fatalFile) must(what string, err error) error {
+	if err != nil {
 		l.e.never(fmt.Errorf("%s %s: %w", what, l.name, err))
 	}
 	return err
 }
 
 // Write implements [vfs.File].
-func (l fatalLog) Write(b []byte) (int, error) {
+func (l fatalFile) Write(b []byte) (int, error) {
 	n, err := l.File.Write(b)
 	return n, l.must("write", err)
 }
 
 // Sync implements [vfs.File].
-func (l fatalLog) Sync() error { return l.must("sync", l.File.Sync()) }
+func (l fatalFile) Sync() error { return l.must("sync", l.File.Sync()) }
 
 // SyncData implements [vfs.File].
-func (l fatalLog) SyncData() error { return l.must("sync", l.File.SyncData()) }
+func (l fatalFile) SyncData() error { return l.must("sync", l.File.SyncData()) }
 
 // Close implements [vfs.File].
-func (l fatalLog) Close() error { return l.must("close", l.File.Close()) }
+func (l fatalFile) Close() error { return l.must("close", l.File.Close()) }
 
 // OpenDir implements [vfs.FS].
 func (f fatalFS) OpenDir(name string) (vfs.File, error) {
@@ -98,7 +123,7 @@ type fatalDir struct {
 // Sync implements [vfs.File].
 func (d fatalDir) Sync() error {
 	err := d.File.Sync()
-	if err != nil && d.e.opened.Load() && !errors.Is(err, os.ErrClosed) {
+	if err != nil && !errors.Is(err, os.ErrClosed) {
 		d.e.never(fmt.Errorf("sync the folder %s: %w", d.name, err))
 	}
 	return err

@@ -26,11 +26,24 @@ const fullPause = 50 * time.Millisecond
 // to a part of the write-ahead log that was synced can be told from its end.
 const pebbleFormat = pebble.FormatTableFormatV6
 
-// open looks at all that must be there, and opens it. It looks with a database that
+// open opens what must be there, or returns when the engine has failed meanwhile: then
+// what hangs, or must not go on, is left behind.
+func (e *Engine) open() error {
+	opened := make(chan error, 1)
+	go func() { opened <- e.openFolder() }()
+	select {
+	case err := <-opened:
+		return err
+	case <-e.failed:
+		return fmt.Errorf("open the database in %s: %w", e.fs.PathJoin(e.opts.Dir, databaseFolder), e.Err())
+	}
+}
+
+// openFolder looks at all that must be there, and opens it. It looks with a database that
 // is opened for reading: opened for writing, Pebble takes what it cannot read at the
 // end of its files for what was never written, and deletes what nothing refers to.
 // So what is refused is left as it was.
-func (e *Engine) open() error {
+func (e *Engine) openFolder() error {
 	path := e.fs.PathJoin(e.opts.Dir, databaseFolder)
 	there, err := e.isThere(path)
 	if err != nil {
@@ -108,41 +121,26 @@ func (e *Engine) isThere(path string) (bool, error) {
 	return err == nil && desc.Exists, nil
 }
 
-// openDatabase opens Pebble, or returns when the engine has failed meanwhile:
-// then what hangs is left behind.
-func (e *Engine) openDatabase(path string, readOnly bool) (*pebble.DB, error) {
-	type result struct {
-		db  *pebble.DB
-		err error
-	}
-	opened := make(chan result, 1)
-	go func() {
-		var r result
-		defer func() {
-			if p := recover(); p != nil { // Pebble's way when it cannot even give up
-				r.err = fmt.Errorf("panic: %v", p)
-			}
-			opened <- r
-		}()
-		r.db, r.err = pebble.Open(path, e.pebbleOptions(readOnly))
-	}()
-	select {
-	case r := <-opened:
-		switch errno := syscall.Errno(0); {
-		case r.err == nil:
-			return r.db, nil
-		case errors.As(r.err, &errno) && errno != syscall.ENOENT:
-			// The system refused something: nothing is said of the data.
-			return nil, fmt.Errorf("open the database in %s: %w", path, r.err)
-		case pebble.IsCorruptionError(r.err), oserror.IsNotExist(r.err):
-			// Of what Pebble needs to open, only the log can do without its end.
-			log := strings.Contains(r.err.Error(), "WAL")
-			return nil, e.loss(log, fmt.Sprintf("the database in %s cannot be opened: %v", path, r.err))
-		default:
-			return nil, fmt.Errorf("open the database in %s: %w", path, r.err)
+// openDatabase opens Pebble.
+func (e *Engine) openDatabase(path string, readOnly bool) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil { // Pebble's way when it cannot even give up
+			db, err = nil, fmt.Errorf("open the database in %s: panic: %v", path, p)
 		}
-	case <-e.failed:
-		return nil, fmt.Errorf("open the database in %s: %w", path, e.Err())
+	}()
+	db, err = pebble.Open(path, e.pebbleOptions(readOnly))
+	switch errno := syscall.Errno(0); {
+	case err == nil:
+		return db, nil
+	case errors.As(err, &errno) && errno != syscall.ENOENT:
+		// The system refused something: nothing is said of the data.
+		return nil, fmt.Errorf("open the database in %s: %w", path, err)
+	case pebble.IsCorruptionError(err), oserror.IsNotExist(err):
+		// Of what Pebble needs to open, only the log can do without its end.
+		log := strings.Contains(err.Error(), "WAL")
+		return nil, e.loss(log, fmt.Sprintf("the database in %s cannot be opened: %v", path, err))
+	default:
+		return nil, fmt.Errorf("open the database in %s: %w", path, err)
 	}
 }
 
@@ -159,15 +157,15 @@ func (e *Engine) pebbleOptions(readOnly bool) *pebble.Options {
 		MaxOpenFiles:                512,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
-				switch {
-				case !e.opened.Load():
-				case errors.Is(err, syscall.ENOSPC):
+				if e.opened.Load() && errors.Is(err, syscall.ENOSPC) {
 					// It ends by itself. Pebble tries again at once, which must not take a
 					// whole processor until then.
 					time.Sleep(fullPause)
-				default:
-					e.fail(fmt.Errorf("in the background of the database: %w", err))
+					return
 				}
+				// While the database is being opened, Pebble would wait for ever for what it
+				// writes in the background, and not say so.
+				e.fail(fmt.Errorf("in the background of the database: %w", err))
 			},
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				if !e.opened.Load() {
