@@ -104,7 +104,7 @@ func fakeServer(ctx context.Context, how, data string) error {
 		})
 	}
 	var seen atomic.Int64
-	srv := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || how == refusing || r.Header.Get("aeg-sas-key") != "key" || r.Header.Get("aeg-channel-name") != "channel" {
 			http.Error(w, "no", http.StatusServiceUnavailable)
