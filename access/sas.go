@@ -12,13 +12,17 @@ import (
 )
 
 // What can be wrong with a SAS token. Errors of [VerifySAS] match exactly one
-// of them by [errors.Is]; all four are a 401.
+// of them by [errors.Is]. The first is a 400, the others are a 401.
 var (
 	ErrSASMalformed = errors.New("malformed shared access signature")
+	ErrSASExpiry    = errors.New("the expiry of the shared access signature is not a time")
 	ErrSASSignature = errors.New("shared access signature was not made with a key of this resource")
 	ErrSASExpired   = errors.New("expired shared access signature")
 	ErrSASResource  = errors.New("shared access signature is for another resource")
 )
+
+// SASForm shows what a SAS token looks like.
+const SASForm = "r={resource}&e={expiry}&s={signature}"
 
 // sasSkew is how far the publisher's clock may be behind ours.
 const sasSkew = 5 * time.Minute
@@ -30,31 +34,30 @@ type SASRequest struct {
 	Path string // the URL's path
 }
 
-// VerifySAS checks a token of the form r={resource}&e={expiry}&s={signature}
-// against the base64 keys of a resource. It returns nil, or an error that
+// VerifySAS checks a token of the form [SASForm] against the base64 keys of a
+// resource. It returns nil, or an error that
 // matches one of the ErrSAS values and repeats neither token nor key.
 //
 // The signature covers the text before the last "&s=" byte for byte. Each
 // generator escapes in its own way, so that text is never decoded and encoded
-// again. Nothing is read from the token before its signature holds: whoever
-// has no key learns only that.
+// again. What the token says is not looked at before its signature holds:
+// whoever has no key learns only that, or that it is no token.
 func VerifySAS(token string, req SASRequest, keys []string, now time.Time) error {
 	cut := strings.LastIndex(token, "&s=")
 	if cut < 0 {
 		return fmt.Errorf("%w: no &s= part", ErrSASMalformed)
 	}
 	signed := token[:cut]
+	resource, expiry, err := splitSAS(signed)
+	if err != nil {
+		return err
+	}
 	sig, err := decodeSASSignature(token[cut+len("&s="):])
 	if err != nil {
 		return err
 	}
 	if !signedByAny(signed, sig, keys) {
 		return ErrSASSignature
-	}
-
-	resource, expiry, err := splitSAS(signed)
-	if err != nil {
-		return err
 	}
 	expires, err := ParseSASExpiry(expiry)
 	if err != nil {
@@ -106,12 +109,12 @@ func signedByAny(signed string, sig []byte, keys []string) bool {
 func decodeSASSignature(s string) ([]byte, error) {
 	plain, err := url.QueryUnescape(s)
 	if err != nil {
-		return nil, fmt.Errorf("%w: signature is not URL-encoded", ErrSASMalformed)
+		return nil, fmt.Errorf("%w: it is not URL-encoded", ErrSASSignature)
 	}
 	// A '+' of the base64 alphabet that was left unescaped is a blank by now.
 	sig, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(plain, " ", "+"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: signature is not base64", ErrSASMalformed)
+		return nil, fmt.Errorf("%w: it is not base64", ErrSASSignature)
 	}
 	return sig, nil
 }
@@ -144,21 +147,22 @@ func splitSAS(signed string) (resource, expiry string, err error) {
 }
 
 // The date-times that Azure's SDKs and samples write, once blanks are made
-// alike. Fractions of a second are accepted after every one of them.
+// alike. Fractions of a second are accepted after every one of them, and hour,
+// minute and second may have one digit each.
 var (
 	isoExpiry = [...]string{
-		"2006-01-02T15:04:05Z07:00", // Go, Python SDK
-		"2006-01-02T15:04:05",       // Python sample, Python SDK with a naive date-time
+		"2006-01-02T15:4:5Z07:00", // Go, Python SDK
+		"2006-01-02T15:4:5",       // Python sample, Python SDK with a naive date-time
 	}
 	usExpiry = [...]string{
-		"1/2/2006 3:04:05 PM",        // C# sample, JS SDK
-		"1/2/2006 3:04:05 PM Z07:00", // .NET SDK
+		"1/2/2006 3:4:5 PM",        // C# sample, JS SDK, Java SDK
+		"1/2/2006 3:4:5 PM Z07:00", // .NET SDK
 	}
 )
 
 // ParseSASExpiry reads the (already URL-decoded) expiry of a SAS token in any
 // form that a known generator writes. Without a zone it is UTC. The error
-// matches [ErrSASMalformed].
+// is [ErrSASExpiry].
 func ParseSASExpiry(s string) (time.Time, error) {
 	// Newer .NET puts a narrow no-break space before AM and PM. Fields takes
 	// U+202F and U+00A0 for blanks, as Unicode has them.
@@ -173,7 +177,7 @@ func ParseSASExpiry(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%w: unreadable expiry", ErrSASMalformed)
+	return time.Time{}, ErrSASExpiry
 }
 
 // coversRequest reports whether the resource a token was made for is the

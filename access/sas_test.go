@@ -85,6 +85,9 @@ func TestVerifySASGenerators(t *testing.T) {
 		{"python sample, whole second", pythonPlus, endpoint, "2026-03-01T21:05:09"},
 		{"dotnet sdk", dotnetEscape, endpoint + "?api-version=2018-01-01", "3/1/2026 9:05:09 PM +00:00"},
 		{"dotnet sdk, newer .NET, other zone", dotnetEscape, endpoint + "?api-version=2018-01-01", "3/1/2026 1:05:09\u202fPM -08:00"},
+		{"java sdk", goEscape, endpoint + "?api-version=2018-01-01", "3/1/2026 9:5:9 PM"},
+		{"one digit in the form with a zone", dotnetEscape, endpoint, "3/1/2026 9:5:9 PM +00:00"},
+		{"one digit in ISO form", pythonPlus, endpoint, "2026-03-01T21:5:9"},
 		{"js sdk", jsEscape, endpoint + "?apiVersion=2018-01-01", "3/1/2026 9:05:09 PM"},
 		{"python sdk, naive", pythonQuote, endpoint + "?apiVersion=2018-01-01", "2026-03-01 21:05:09"},
 		{"python sdk, microseconds and zone", pythonQuote, endpoint + "?apiVersion=2018-01-01", "2026-03-01 21:05:09.000001+00:00"},
@@ -143,8 +146,8 @@ func TestVerifySASRefuses(t *testing.T) {
 	}{
 		{"empty", "", []string{key1}, ErrSASMalformed},
 		{"no signature", "r=a&e=b", []string{key1}, ErrSASMalformed},
-		{"signature not escaped well", "r=a&e=b&s=%zz", []string{key1}, ErrSASMalformed},
-		{"signature not base64", "r=a&e=b&s=***", []string{key1}, ErrSASMalformed},
+		{"signature not escaped well", "r=a&e=b&s=%zz", []string{key1}, ErrSASSignature},
+		{"signature not base64", "r=a&e=b&s=***", []string{key1}, ErrSASSignature},
 		{"empty signature", "r=a&e=b&s=", []string{key1}, ErrSASSignature},
 		{"cut signature", good[:len(good)-12], []string{key1}, nil},
 		{"no keys", good, nil, ErrSASSignature},
@@ -153,7 +156,10 @@ func TestVerifySASRefuses(t *testing.T) {
 		{"resource missing", signed("e=2026-03-01T21%3A00%3A00Z"), []string{key1}, ErrSASMalformed},
 		{"expiry missing", signed("r=https%3A%2F%2F127.0.0.1%3A8443"), []string{key1}, ErrSASMalformed},
 		{"expiry twice", signed("r=127.0.0.1&e=2026-03-01T21%3A00%3A00Z&e=2036-03-01T21%3A00%3A00Z"), []string{key1}, ErrSASMalformed},
-		{"unreadable expiry", signed("r=127.0.0.1&e=tomorrow"), []string{key1}, ErrSASMalformed},
+		{"unreadable expiry", signed("r=127.0.0.1&e=tomorrow"), []string{key1}, ErrSASExpiry},
+		{"a key", key1, []string{key1}, ErrSASMalformed},
+		{"no resource, signature of a stranger", signed("e=2026-03-01T21%3A00%3A00Z"), []string{key2}, ErrSASMalformed},
+		{"all parts, signature of a stranger", good, []string{key2}, ErrSASSignature},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -294,7 +300,7 @@ func FuzzVerifySAS(f *testing.F) {
 		if errors.Is(err, ErrSASSignature) {
 			t.Fatalf("own signature refused for %q", signed)
 		}
-		if err != nil && !errors.Is(err, ErrSASMalformed) && !errors.Is(err, ErrSASExpired) && !errors.Is(err, ErrSASResource) {
+		if err != nil && !errors.Is(err, ErrSASMalformed) && !errors.Is(err, ErrSASExpiry) && !errors.Is(err, ErrSASExpired) && !errors.Is(err, ErrSASResource) {
 			t.Fatalf("untyped error: %v", err)
 		}
 	})
@@ -303,14 +309,14 @@ func FuzzVerifySAS(f *testing.F) {
 func FuzzParseSASExpiry(f *testing.F) {
 	for _, s := range []string{
 		"3/1/2026 9:05:09 PM", "3/1/2026 9:05:09\u202fPM +00:00", "2026-03-01T21:05:09.123456",
-		"2026-03-01 21:05:09+01:00", "2026-03-01T21:05:09Z", "", "1/1/1 1:1:1 am",
+		"2026-03-01 21:05:09+01:00", "2026-03-01T21:05:09Z", "", "1/1/1 1:1:1 am", "2026-03-01T1:1:1",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got, err := ParseSASExpiry(s)
 		if err != nil {
-			if !errors.Is(err, ErrSASMalformed) {
+			if !errors.Is(err, ErrSASExpiry) {
 				t.Fatalf("untyped error: %v", err)
 			}
 			return

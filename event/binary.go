@@ -23,7 +23,11 @@ func parseBinary(r *Request) ([]Event, *Error) {
 		return nil, eventTooLarge("", len(ev.JSON), r.Limits.EventBytes)
 	}
 	if r.Domain {
-		ev.DomainTopic = ev.Source
+		at, ok := findSourceTopic(r.Topic, []byte(ev.Source))
+		if !ok {
+			return nil, badHeader("Ce-Source", "is '"+clip([]byte(ev.Source))+"', which "+namesNoTopic(r.Topic))
+		}
+		ev.DomainTopic = ev.Source[at.start:at.end]
 	}
 	return []Event{ev}, nil
 }

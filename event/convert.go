@@ -10,7 +10,8 @@ import (
 //
 // An event of the Event Grid schema becomes a CloudEvent by Event Grid's rules:
 // topic is the source, dataVersion behind a number sign the dataschema, and
-// metadataVersion is dropped. An event of a custom schema is given back as it
+// metadataVersion is dropped; a time without a zone, which CloudEvents do not
+// allow, is taken for UTC. An event of a custom schema is given back as it
 // came, or as the event that its fields were mapped to. Other conversions than
 // those of [Schema.ConvertsTo] are refused, and so is JSON that is no event of
 // the schema, as far as it has to be read; then dst's bytes beyond its length
@@ -123,7 +124,12 @@ func (m *located) appendCloudEvent(dst, b []byte) []byte {
 	dst = append(dst, `,"subject":`...)
 	dst = append(dst, m[propertySubject].of(b)...)
 	dst = append(dst, `,"time":`...)
-	dst = append(dst, m[propertyTime].of(b)...)
+	time := text{raw: m[propertyTime].of(b), escaped: m[propertyTime].escaped}
+	dst = append(append(dst, '"'), time.plain()...)
+	if s, _ := time.decoded(); lacksZone(s) {
+		dst = append(dst, 'Z')
+	}
+	dst = append(dst, '"')
 	dst = append(dst, `,"data":`...)
 	dst = append(dst, m[propertyData].of(b)...)
 	return append(dst, '}')

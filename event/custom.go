@@ -108,7 +108,10 @@ func (p *parser) checkCustom() *Error {
 	}
 	if !g.setTime() {
 		return invalid("%sthe property '%s', which the mapping of this resource takes for eventTime, is not valid: %v.",
-			p.where(), clip([]byte(g.mapped[propertyTime].source)), errTime)
+			p.where(), clip([]byte(g.mapped[propertyTime].source)), errGridTime)
+	}
+	if p.domain {
+		return p.checkGridDomainTopic(g.mapped[propertyTopic].source)
 	}
 	return nil
 }

@@ -200,7 +200,7 @@ func TestCustomRefuses(t *testing.T) {
 		{"no mapping of type", customRequest(&Mapping{Subject: Field{Default: "s"}}, `{}`), []string{"no eventType"}},
 		{"object", customRequest(fullMapping, `{"orderId":{"a":1}}`), []string{"'orderId'", "an object", " id"}},
 		{"array beside a default", customRequest(fullMapping, `{"kind":[]}`), []string{"'kind'", "an array", "eventType"}},
-		{"time", customRequest(fullMapping, `[{"when":"noon"}]`), []string{"events[0]", "'when'", "eventTime", "zone"}},
+		{"time", customRequest(fullMapping, `[{"when":"noon"}]`), []string{"events[0]", "'when'", "eventTime", "RFC 3339"}},
 		{"time a number", customRequest(fullMapping, `{"when":1714564800}`), []string{"'when'"}},
 		{"half a surrogate", customRequest(fullMapping, `{"kind":"\ud83d"}`), []string{"'kind'", "surrogate"}},
 		{"domain without topic", onDomain(customRequest(fullMapping, `{}`)), []string{"'shop'", "topic"}},

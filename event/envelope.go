@@ -23,6 +23,8 @@ type attribute struct {
 // documents of Event Grid show events with "subject": null.
 func (a *attribute) present() bool { return a.kind != 0 && a.kind != 'n' }
 
+func (a *attribute) isNumber() bool { return a.kind == '-' || isDigit(a.kind) }
+
 // envelope is what the rules of CloudEvents ask about one event. A parser uses
 // one for all its events.
 type envelope struct {
@@ -32,6 +34,8 @@ type envelope struct {
 	extensions [16][]byte
 	count      int
 	more       map[string]struct{}
+	// domainTopic is where in the source the name of a domain topic is.
+	domainTopic span
 }
 
 // attributes are the members that CloudEvents defines.
@@ -169,6 +173,12 @@ func (p *parser) checkAttributes(env *envelope) *Error {
 		}
 		if err := r.rule(r.a.s); err != nil {
 			return invalid("%sthe property '%s' is not valid in schema %s: %v.", p.where(), r.name, p.schema, err)
+		}
+	}
+	if p.domain {
+		var ok bool
+		if env.domainTopic, ok = findSourceTopic(p.topic, env.source.s); !ok {
+			return p.noDomainTopic("source", env.source.s)
 		}
 	}
 	if env.data.present() && env.base64.present() {

@@ -21,8 +21,9 @@ type Event struct {
 	// Event Grid and custom schemas.
 	ID, Source, Type, Subject, SpecVersion string
 	// DomainTopic is, for an event that was sent to a domain, the name of the
-	// domain topic as the event spells it: the property topic, the attribute
-	// source, or the field mapped to topic. It is set by [Parse] for the one who
-	// routes, and not kept with the event.
+	// domain topic as the event spells it in the property topic, the attribute
+	// source, or the field mapped to topic, alone or as the end of the topic's
+	// id. It is set by [Parse] for the one who routes, and not kept with the
+	// event.
 	DomainTopic string
 }

@@ -139,7 +139,9 @@ func (p *parser) checkGrid() *Error {
 	g := p.grid
 	for n := range textProperties {
 		a := &g.members[n]
-		if err := p.decode(a, n.String()); err != nil {
+		if a.isNumber() {
+			a.s = a.of(p.body) // it becomes text, as it is written
+		} else if err := p.decode(a, n.String()); err != nil {
 			return err
 		}
 		if n < requiredProperties && len(a.s) == 0 {
@@ -154,7 +156,7 @@ func (p *parser) checkGrid() *Error {
 			p.where(), clip(v.s), p.schema, metadataVersion)
 	}
 	if !g.setTime() {
-		return invalid("%sthe property 'eventTime' is not valid in schema %s: %v.", p.where(), p.schema, errTime)
+		return invalid("%sthe property 'eventTime' is not valid in schema %s: %v.", p.where(), p.schema, errGridTime)
 	}
 	if data := &g.members[propertyData]; data.kind != 0 {
 		g.event.data = data.of(p.body)
@@ -171,6 +173,7 @@ func (p *parser) checkTopic() *Error {
 		return invalid("%sthe property 'topic' is missing or empty; this resource is a domain, and each of its events in schema %s names its domain topic there.",
 			p.where(), p.schema)
 	case p.domain:
+		return p.checkGridDomainTopic(propertyTopic.String())
 	case len(name.s) > 0 && string(name.s) != p.grid.topic:
 		return &Error{TopicMismatch, p.where() + "the property 'topic' is '" + clip(name.s) + "', which is not the id of the topic that the event was sent to. Leave it out, or set it to '" + p.grid.topic + "'."}
 	default:
@@ -179,17 +182,21 @@ func (p *parser) checkTopic() *Error {
 	return nil
 }
 
-// value returns a string that decode has read; the zero value if the attribute
-// is absent.
+// value returns a string that decode has read, or a number as text; the zero
+// value if the attribute is absent.
 func (p *parser) value(a *attribute) value {
-	if !a.present() {
+	switch {
+	case !a.present():
 		return value{}
+	case a.kind != '"':
+		return value{written: a.s, s: a.s}
 	}
 	return value{written: p.body[a.raw.start+1 : a.raw.end-1], s: a.s}
 }
 
 // setTime puts the time of the event into the form that receivers read: as it
-// was sent if that is RFC 3339 in its plain form, else rewritten.
+// was sent if that is RFC 3339 in its plain form, with a zone or without, else
+// rewritten.
 func (g *gridReader) setTime() (ok bool) {
 	v, at := &g.event.text[propertyTime], len(g.scratch)
 	if g.scratch, ok = appendTime(g.scratch, v.s); !ok {

@@ -40,6 +40,7 @@ type parser struct {
 	limits Limits
 	strict bool
 	domain bool
+	topic  string // as in Request
 	batch  bool
 	// count is how many events have been read, and so the index of the next.
 	count  int
@@ -65,7 +66,7 @@ func parseBody(r *Request, m mode) ([]Event, *Error) {
 	if !utf8.Valid(r.Body) {
 		return nil, notUTF8(r.Body, r.Schema)
 	}
-	p := parser{body: r.Body, schema: r.Schema, limits: r.Limits, strict: r.Strict, domain: r.Domain, batch: m == modeBatch}
+	p := parser{body: r.Body, schema: r.Schema, limits: r.Limits, strict: r.Strict, domain: r.Domain, topic: r.Topic, batch: m == modeBatch}
 	i := skipSpace(p.body, 0)
 	if p.schema != CloudEvents {
 		p.grid = newGridReader(r)
@@ -247,7 +248,7 @@ func (p *parser) keepCloudEvent(start, end int) {
 		ev.SpecVersion = string(v)
 	}
 	if p.domain {
-		ev.DomainTopic = ev.Source
+		ev.DomainTopic = ev.Source[env.domainTopic.start:env.domainTopic.end]
 	}
 	p.events = append(p.events, ev)
 }

@@ -22,8 +22,8 @@ func DefaultLimits() Limits { return Limits{Events: 5000, EventBytes: 1_049_600}
 type Request struct {
 	// Schema is the input schema of the resource that was posted to.
 	Schema Schema
-	// Topic is the ARM id of that resource, a custom topic or a domain. It is
-	// needed in the Event Grid and custom schemas only.
+	// Topic is the ARM id of that resource, a custom topic or a domain. With
+	// CloudEvents it is needed on a domain only.
 	Topic string
 	// Domain says that the resource is a domain, whose events name a domain
 	// topic each.

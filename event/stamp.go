@@ -6,10 +6,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// domainTopics stands between the id of a domain and the name of one of its
-// topics in the id of that topic.
-const domainTopics = "/topics/"
-
 // value is a string: as JSON writes it between quotes, and decoded.
 type value struct{ written, s []byte }
 

@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-var errTime = errors.New("it is not an RFC 3339 time with a zone, such as 2024-05-01T12:00:00Z")
+var (
+	errTime     = errors.New("it is not an RFC 3339 time with a zone, such as 2024-05-01T12:00:00Z")
+	errGridTime = errors.New("it is not an RFC 3339 time, such as 2024-05-01T12:00:00Z")
+)
 
 // timeLayout is how Event Grid writes times.
 const timeLayout = "2006-01-02T15:04:05.0000000Z"
@@ -22,41 +25,51 @@ func (g *gridReader) now() time.Time {
 // fraction digits included. Neither a missing zone nor an offset without a
 // colon passes, for the receiver's parser would fail on them.
 func checkTime(s []byte) error {
-	const layout = "0000-00-00T00:00:00"
-	if len(s) < len(layout)+1 {
+	if zone, ok := cutDateTime(s); !ok || !isZone(zone) {
 		return errTime
+	}
+	return nil
+}
+
+// cutDateTime returns what is behind the date, the time of day and the fraction
+// of a second that s begins with.
+func cutDateTime(s []byte) (zone []byte, ok bool) {
+	const layout = "0000-00-00T00:00:00"
+	if len(s) < len(layout) {
+		return nil, false
 	}
 	for i, c := range []byte(layout) {
 		switch {
 		case c == '0' && isDigit(s[i]), c == s[i], c == 'T' && s[i] == 't':
 		default:
-			return errTime
+			return nil, false
 		}
 	}
 	year, month, day := 100*two(s)+two(s[2:]), two(s[5:]), two(s[8:])
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
 		two(s[11:]) > 23 || two(s[14:]) > 59 || two(s[17:]) > 60 {
-		return errTime
+		return nil, false
 	}
 	s = s[len(layout):]
-	if s[0] == '.' {
-		n := 1
-		for n < len(s) && isDigit(s[n]) {
-			n++
-		}
-		if n == 1 {
-			return errTime
-		}
-		s = s[n:]
+	if len(s) == 0 || s[0] != '.' {
+		return s, true
 	}
-	switch {
-	case len(s) == 1 && s[0]|0x20 == 'z':
-		return nil
-	case len(s) == 6 && (s[0] == '+' || s[0] == '-') && s[3] == ':' &&
-		isDigit(s[1]) && isDigit(s[2]) && isDigit(s[4]) && isDigit(s[5]) && two(s[1:]) <= 23 && two(s[4:]) <= 59:
-		return nil
+	n := 1
+	for n < len(s) && isDigit(s[n]) {
+		n++
 	}
-	return errTime
+	return s[n:], n > 1
+}
+
+func lacksZone(s []byte) bool {
+	zone, ok := cutDateTime(s)
+	return ok && len(zone) == 0
+}
+
+func isZone(s []byte) bool {
+	return len(s) == 1 && s[0]|0x20 == 'z' ||
+		len(s) == 6 && (s[0] == '+' || s[0] == '-') && s[3] == ':' &&
+			isDigit(s[1]) && isDigit(s[2]) && isDigit(s[4]) && isDigit(s[5]) && two(s[1:]) <= 23 && two(s[4:]) <= 59
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -77,14 +90,14 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-// appendTime appends s to dst in the form that every RFC 3339 parser reads, the
-// same moment with the same digits. The Event Grid schema takes more forms than
+// appendTime appends s to dst in the form that RFC 3339 parsers read, the same
+// moment with the same digits. The Event Grid schema takes more forms than
 // CloudEvents do: a blank for the T, lower-case letters, an offset without its
-// colon (as date +%z writes it) or without minutes, and up to nine fraction
-// digits. Without ok dst holds no time.
+// colon (as date +%z writes it) or without minutes, no zone at all (which stays
+// so), and up to nine fraction digits. Without ok dst holds no time.
 func appendTime(dst, s []byte) (_ []byte, ok bool) {
 	const seconds, most = len("0000-00-00T00:00:00"), 9
-	if len(s) <= seconds || len(s) > seconds+len(".000000000+00:00") {
+	if len(s) < seconds || len(s) > seconds+len(".000000000+00:00") {
 		return dst, false
 	}
 	at := len(dst)
@@ -93,7 +106,7 @@ func appendTime(dst, s []byte) (_ []byte, ok bool) {
 		*c = 'T'
 	}
 	zone := s[seconds:]
-	if zone[0] == '.' {
+	if len(zone) > 0 && zone[0] == '.' {
 		n := 1
 		for n < len(zone) && isDigit(zone[n]) {
 			n++
@@ -113,5 +126,6 @@ func appendTime(dst, s []byte) (_ []byte, ok bool) {
 	default:
 		dst = append(dst, zone...)
 	}
-	return dst, checkTime(dst[at:]) == nil
+	zone, ok = cutDateTime(dst[at:])
+	return dst, ok && (len(zone) == 0 || isZone(zone))
 }

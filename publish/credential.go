@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -73,18 +74,28 @@ func (h *Handler) authenticate(r *http.Request, query url.Values, src *Source) *
 	case c.key != "" && access.VerifyKey(c.key, src.Keys...):
 		return nil
 	}
-	reason := "The access key is not one of the resource's keys."
+	refused := unauthorized(r, "The access key is not one of the resource's keys.")
 	for _, token := range c.sas {
 		err := access.VerifySAS(token, access.SASRequest{Host: r.Host, Path: r.URL.Path}, src.Keys, h.now())
 		if err == nil {
 			return nil
 		}
-		reason = "The SAS token was refused: " + err.Error() + "."
+		refused = refusedSAS(r, err)
 	}
 	if c.queryKey != "" && access.VerifyQueryKey(c.queryKey, src.Keys...) {
 		return nil
 	}
-	return unauthorized(r, reason)
+	return refused
+}
+
+// refusedSAS tells who sends something else than a token, such as a key, what
+// one looks like.
+func refusedSAS(r *http.Request, err error) *problem {
+	if errors.Is(err, access.ErrSASMalformed) {
+		return badRequest("InvalidSas", "The SAS token is not valid: "+err.Error()+". Its form is '"+access.SASForm+
+			"', each value URL-encoded; an access key goes into the header 'aeg-sas-key'.")
+	}
+	return unauthorized(r, "The SAS token was refused: "+err.Error()+".")
 }
 
 // dataAudiences are made once: they are needed on every request.

@@ -49,6 +49,19 @@ func TestCredentials(t *testing.T) {
 		{"sas with a stranger's key", nil, func(t *testing.T, r *http.Request) {
 			r.Header.Set("aeg-sas-token", sas(t, r.URL.String(), now.Add(time.Hour), access.NewKey()))
 		}, 401},
+		{"a key in place of a sas", nil, func(_ *testing.T, r *http.Request) { r.Header.Set("aeg-sas-token", key1) }, 400},
+		{"a key in place of a sas, in authorization", nil, func(_ *testing.T, r *http.Request) {
+			r.Header.Set("Authorization", "SharedAccessSignature "+key1)
+		}, 400},
+		{"empty sas", nil, func(_ *testing.T, r *http.Request) { r.Header.Set("aeg-sas-token", "") }, 400},
+		{"sas without expiry", nil, func(_ *testing.T, r *http.Request) { r.Header.Set("aeg-sas-token", "r=a&s=AAAA") }, 400},
+		{"a key in place of a sas, where keys are disabled", func(_ *Handler, s *Source) { s.DisableLocalAuth = true }, func(_ *testing.T, r *http.Request) {
+			r.Header.Set("aeg-sas-token", key1)
+		}, 401},
+		{"a key in place of a sas, good query key", nil, func(_ *testing.T, r *http.Request) {
+			r.Header.Set("aeg-sas-token", key1)
+			r.URL.RawQuery = "aeg-sas-key=" + url.QueryEscape(key1)
+		}, 200},
 		{"wrong key, good sas", nil, func(t *testing.T, r *http.Request) {
 			r.Header.Set("aeg-sas-key", "wrong")
 			r.Header.Set("aeg-sas-token", sas(t, r.URL.String(), now.Add(time.Hour), key1))
@@ -93,6 +106,9 @@ func TestCredentials(t *testing.T) {
 			if a.status != tt.status {
 				t.Errorf("%d %s, want %d", a.status, a.body, tt.status)
 			}
+			if a.status == 400 && strings.Contains(tt.name, "sas") && !strings.Contains(a.body, access.SASForm) {
+				t.Errorf("%s does not show the form", a.body)
+			}
 			if len(f.log.entries) != 0 != (tt.status == 200) {
 				t.Errorf("%d entries stored", len(f.log.entries))
 			}
@@ -135,6 +151,7 @@ func sasGenerators(expires time.Time) []sasGenerator {
 		{"Python sample", "", expires.Format("2006-01-02T15:04:05.000000"), url.QueryEscape},
 		{".NET SDK", "?api-version=2018-01-01", expires.Format("1/2/2006 3:04:05 PM -07:00"), lower},
 		{".NET SDK, narrow blank", "?api-version=2018-01-01", expires.Format("1/2/2006 3:04:05\u202fPM -07:00"), lower},
+		{"Java SDK", "?api-version=2018-01-01", expires.Format("1/2/2006 3:4:5 PM"), url.QueryEscape},
 		{"JS SDK", "?apiVersion=2018-01-01", expires.Format("1/2/2006 3:04:05 PM"), component("!'()*~")},
 		{"Python SDK", "?apiVersion=2018-01-01", expires.Format("2006-01-02 15:04:05.000000-07:00"), component("~()*!.'")},
 		{"Go SDK", "", expires.Format(time.RFC3339), url.QueryEscape},

@@ -90,11 +90,7 @@ func (rt *router) byDomainTopic(events []event.Event) {
 }
 
 func (rt *router) domainTopic(ev *event.Event) (topic, domain resource.UID) {
-	name := ev.DomainTopic
-	if ev.Schema == event.CloudEvents {
-		name = RoutingKey(name) // it is the event's source
-	}
-	if uid, ok := rt.src.DomainTopics.Lookup(name); ok {
+	if uid, ok := rt.src.DomainTopics.Lookup(ev.DomainTopic); ok {
 		return uid, rt.src.UID
 	}
 	return rt.src.UID, resource.UID{}

@@ -118,12 +118,17 @@ func TestRefusedBodies(t *testing.T) {
 		{name: "no id", bodies: replaced(`"id":"1",`, ""), status: 400, detail: "InputJsonInvalid"},
 		{name: "no eventType", bodies: replaced(`"eventType":"Placed",`, ""), status: 400, detail: "InputJsonInvalid"},
 		{name: "no eventTime", bodies: replaced(`"eventTime":"2026-11-21T20:00:00Z",`, ""), status: 400, detail: "InputJsonInvalid"},
-		{name: "eventTime without a zone", bodies: replaced(`20:00:00Z`, "20:00:00"), status: 400, detail: "InputJsonInvalid"},
+		{name: "eventTime without a time of day", bodies: replaced(`T20:00:00Z`, ""), status: 400, detail: "InputJsonInvalid"},
 		{name: "unknown property", bodies: replaced(`{`, `{"extra":1,`), status: 400, detail: "InputJsonInvalid"},
 		{name: "metadataVersion 2", bodies: replaced(`{`, `{"metadataVersion":"2",`), status: 400, detail: "InputJsonInvalid"},
 		{name: "another topic", bodies: replaced(`{`, `{"topic":"/subscriptions/s/other",`), status: 401, detail: "Unauthorized"},
 		{name: "no domain topic", domain: true, bodies: map[event.Schema]string{
 			event.EventGrid: gridOne, event.Custom: customOne,
+		}, status: 400, detail: "InputJsonInvalid"},
+		{name: "topic of another domain", domain: true, bodies: map[event.Schema]string{
+			event.EventGrid:   strings.Replace(gridOne, "{", `{"topic":"`+domainID+`2/topics/orders",`, 1),
+			event.CloudEvents: "[" + strings.Replace(cloudOne, "/shop", domainID+"2/topics/orders", 1) + "]",
+			event.Custom:      strings.Replace(customOne, "{", `{"customer":"`+domainID+`2/topics/orders",`, 1),
 		}, status: 400, detail: "InputJsonInvalid"},
 		{name: "mapped object", bodies: map[event.Schema]string{
 			event.Custom: strings.Replace(customOne, `"Placed"`, "{}", 1),
