@@ -45,6 +45,7 @@ type front struct {
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	trimHeaders(r)
 	f.forwarded(r)
 	if f.plain && hasToken(r) && !f.secure(r) {
 		refuseToken(w)
@@ -151,7 +152,7 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // the client is gone: nobody left to tell
+	_, _ = io.WriteString(w, text+"\n") //nolint:gosec // plain text that nobody sniffs; the client is gone: nobody left to tell
 }
 
 // newServer returns a server with limits against clients that never finish.

@@ -100,7 +100,7 @@ func (p *projection) aim(sub *deliver.Subscription, schema event.Schema, to even
 	}
 	o := webhook.TargetOptions{URL: to.URL, Schema: schema, Batch: to.Batch, Token: p.tokens.keep(sub.UID, to.Protection)}
 	for _, a := range to.Attributes {
-		o.Properties = append(o.Properties, webhook.Property{Name: a.Name, Value: a.Value, Secret: a.Secret, Field: a.SourceField})
+		o.Properties = append(o.Properties, webhook.Property{Name: a.Name, Value: a.Value, Secret: a.Secret, Field: a.Field()})
 	}
 	if to.Batch {
 		sub.Batch = deliver.Batch{Events: to.MaxEvents, Bytes: to.PreferredKB << 10}

@@ -134,7 +134,7 @@ func TestValidationLinksThatAreNone(t *testing.T) {
 	}
 }
 
-func TestMetadataInBothShapes(t *testing.T) {
+func TestMetadataInAllShapes(t *testing.T) {
 	f := newFixture(t)
 	audiences := []any{"https://management.azure.com/", "https://management.core.windows.net/"}
 	authentication := map[string]any{"loginEndpoint": base + "/adfs", "audiences": audiences, "tenant": tenant, "identityProvider": "AAD"}
@@ -146,12 +146,23 @@ func TestMetadataInBothShapes(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
 	}
-	for _, version := range []string{"2019-05-01", "2020-06-01", "2022-09-01"} {
+	for _, version := range []string{"2019-05-01", "2020-06-01", "2022-08-31"} {
 		a := f.open("GET", "/Metadata/Endpoints?api-version="+version).want(200)
 		for _, part := range []string{`[{`, `"name":"Intertie"`, `"resourceManager":"` + base + `"`, `"suffixes":{}`, `"microsoftGraphResourceId":"` + base + `/graph/"`, `"loginEndpoint":"` + base + `/adfs"`, `"graphAudience":"`, `"portal":"`} {
 			if !strings.Contains(a.raw, part) {
 				t.Errorf("%s: no %s in %s", version, part, a.raw)
 			}
+		}
+	}
+	newest := map[string]any{
+		"name": "Intertie", "resourceManager": base, "portal": base + "/",
+		"authentication": map[string]any{"loginEndpoint": base + "/adfs", "audiences": audiences, "tenant": "common", "identityProvider": "AAD"},
+		"graph":          base + "/graph/", "graphAudience": base + "/graph/", "microsoftGraphResourceId": base + "/graph/",
+		"suffixes": map[string]any{"storage": "core.windows.net", "keyVaultDns": "vault.azure.net"},
+	}
+	for _, version := range []string{"2022-09-01", "2023-11-01-preview"} {
+		if diff := cmp.Diff(newest, f.open("GET", "/metadata/endpoints?api-version="+version).want(200).body); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", version, diff)
 		}
 	}
 	f.open("POST", "/metadata/endpoints").wantError(405, "HttpMethodNotAllowed")

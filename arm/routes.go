@@ -124,8 +124,9 @@ func anyFold(s string, of ...string) bool {
 	return false
 }
 
-// getMetadata tells clients where to sign in and what to ask for. Newer
-// api-versions want an array of clouds, the oldest one object.
+// getMetadata tells clients where to sign in and what to ask for. The oldest
+// api-versions and those from 2022 on answer with one object, the others with a
+// list of clouds.
 func (h *Handler) getMetadata(rq *request) error {
 	if err := h.only(rq, http.MethodGet); err != nil {
 		return err
@@ -141,10 +142,18 @@ func (h *Handler) getMetadata(rq *request) error {
 		})
 		return nil
 	}
-	writeJSON(rq.out, http.StatusOK, []any{map[string]any{
+	cloud := map[string]any{
 		"name": "Intertie", "resourceManager": rq.base, "portal": rq.base + "/", "authentication": authentication,
 		"graph": rq.base + "/graph/", "graphAudience": rq.base + "/graph/", "microsoftGraphResourceId": rq.base + "/graph/",
 		"suffixes": map[string]any{},
-	}})
+	}
+	if rq.version < "2022-09-01" {
+		writeJSON(rq.out, http.StatusOK, []any{cloud})
+		return nil
+	}
+	// Clients build the names of what is not ours with the suffixes of Azure.
+	authentication["tenant"] = "common"
+	cloud["suffixes"] = map[string]any{"storage": "core.windows.net", "keyVaultDns": "vault.azure.net"}
+	writeJSON(rq.out, http.StatusOK, cloud)
 	return nil
 }

@@ -179,7 +179,7 @@ func (a *Attribute) checkValue() error {
 		if a.SourceField == "" {
 			return invalidAttribute("the dynamic delivery attribute '%s' needs a sourceField, such as data.system.", a.Name)
 		}
-		probe := filter.Spec{AdvancedFilters: []filter.Advanced{{Operator: "IsNotNull", Key: a.SourceField}}}
+		probe := filter.Spec{AdvancedFilters: []filter.Advanced{{Operator: "IsNotNull", Key: a.Field()}}}
 		if _, err := filter.Compile(probe); err != nil {
 			return invalidAttribute("the sourceField '%s' of the delivery attribute '%s' is no path into an event, such as data.system.", a.SourceField, a.Name)
 		}
@@ -188,6 +188,10 @@ func (a *Attribute) checkValue() error {
 	}
 	return nil
 }
+
+// Field is the source field of a dynamic attribute in the words of filters: paths
+// may be written as JSONPath, $.data.system for data.system.
+func (a *Attribute) Field() string { return strings.TrimPrefix(a.SourceField, "$.") }
 
 // isHeaderName reports whether s, in lower case, can be the name of a header.
 func isHeaderName(s string) bool {

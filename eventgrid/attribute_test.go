@@ -87,6 +87,21 @@ func TestAttributeRefusals(t *testing.T) {
 	w.must(w.put(subscriptionID, hookWith("", static("Authorization", "Basic x", true), static("Accept", "*/*", false), dynamic("x-a", "data.a"))))
 }
 
+// A path may be written as JSONPath; it is shown as it was sent.
+func TestDynamicAttributesAsJSONPath(t *testing.T) {
+	w := newWorld(t).withChannel()
+	for sent, want := range map[string]string{"$.data.system": "data.system", "$.subject": "subject", "data.system": "data.system", "data.$.a": "data.$.a"} {
+		w.must(w.put(subscriptionID, hookWith("", dynamic("x-a", sent))))
+		w.wantAttributes([]Attribute{{Name: "x-a", Type: DynamicAttribute, SourceField: sent}})
+		if got := (&Attribute{SourceField: sent}).Field(); got != want {
+			t.Errorf("%s is the field %q, want %q", sent, got, want)
+		}
+	}
+	for _, sent := range []string{"$.", "$.data..a"} {
+		w.wantError(w.put(subscriptionID, hookWith("", dynamic("x-a", sent))), resource.InvalidRequest, "is no path into an event")
+	}
+}
+
 func TestAttributesAreStoredAndHidden(t *testing.T) {
 	w := newWorld(t).withChannel()
 	limit := strings.Repeat("v", 4096)

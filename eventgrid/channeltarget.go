@@ -191,6 +191,7 @@ func (r *Rules) takeURL(res *resource.Resource, sent *string, prefix string) (ba
 	if sent != nil && *sent != "" {
 		raw = *sent
 	}
+	raw = escapeURL(raw)
 	if raw == "" {
 		return "", resource.Invalid("%s: Supplied URL is invalid. It cannot be null or empty and should be a proper HTTPS URL like https://www.example.com.", prefix)
 	}

@@ -179,6 +179,8 @@ func TestFunctions(t *testing.T) {
 		"[concat('a', 1, true)]":                     "a1True",
 		"[concat(createArray(1), createArray('x'))]": []any{int64(1), "x"},
 		"[format('{0:000}/{1}{{}}', 7, 'x')]":        "007/x{}",
+		"[format('{0,6}|{0,-6:000}|{1, 3}|{1,-3}|{1,1}', 7, 'ä😀')]": "     7|007   |ä😀|ä😀|ä😀",
+		"[format('{1,5}|{1,-5}|{0,4:X2}', 10, 'ab')]": "   ab|ab   |  0A",
 		"[toLower('ÄB')]":                            "äb",
 		"[split('a;b,c', createArray(';', ','))]":    []any{"a", "b", "c"},
 		"[substring('abcdef', 2, 3)]":                "cde",
@@ -218,6 +220,59 @@ func TestFunctions(t *testing.T) {
 		if diff := cmp.Diff(want, got.Outputs["o"].Value); diff != "" {
 			t.Errorf("%s: %s", expr, diff)
 		}
+	}
+}
+
+// Full is the resource with where it is and how it was referred to, by name, by
+// id and in a loop.
+func TestReferenceFull(t *testing.T) {
+	group := "/subscriptions/s1/resourceGroups/rg1"
+	h := &fakeHost{made: map[string]map[string]any{
+		strings.ToLower("/subscriptions/s2/resourceGroups/rg2/providers/A.B/c/there/d/e"): {"kind": "old", "properties": map[string]any{"n": int64(1)}},
+		strings.ToLower("/subscriptions/s2/resourceGroups/rg2"):                            {"location": "here"},
+	}}
+	got, err := deploy(t, h, `{"resources": [
+	  {"type": "A.B/c", "apiVersion": "7", "name": "[concat('x', copyIndex())]", "location": "west", "copy": {"name": "all", "count": 1}}],
+	 "outputs": {
+	  "made": {"type": "object", "value": "[reference('x0', '8', 'Full')]"},
+	  "loop": {"type": "array", "value": "[references('all', 'Full')]"},
+	  "there": {"type": "object", "value": "[reference('/subscriptions/s2/resourceGroups/rg2/providers/A.B/c/there/d/e', '9', 'full')]"},
+	  "group": {"type": "object", "value": "[reference('/subscriptions/s2/resourceGroups/rg2', '2021-04-01', 'Full')]"}}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := func(version, sub, group, id string, made bool) map[string]any {
+		operation := map[bool]string{true: "Create", false: "Read"}[made]
+		return map[string]any{
+			"apiVersion": version, "referenceApiVersion": version, "subscriptionId": sub, "resourceGroupName": group, "resourceId": id,
+			"condition": true, "isConditionTrue": true, "isTemplateResource": made, "isAction": false, "provisioningOperation": operation,
+		}
+	}
+	for name, want := range map[string]map[string]any{
+		"made":  full("8", "s1", "rg1", "A.B/c/x0", true),
+		"loop":  full("7", "s1", "rg1", "A.B/c/x0", true),
+		"there": full("9", "s2", "rg2", "A.B/c/there/d/e", false),
+		"group": full("2021-04-01", "s2", "rg2", "/subscriptions/s2/resourceGroups/rg2", false),
+	} {
+		state, ok := got.Outputs[name].Value.(map[string]any)
+		if loop, is := got.Outputs[name].Value.([]any); is {
+			state, ok = loop[0].(map[string]any)
+		}
+		if !ok {
+			t.Fatalf("%s is %v", name, got.Outputs[name].Value)
+		}
+		own := map[string]string{"made": "location", "loop": "location", "there": "properties", "group": "location"}[name]
+		if _, ok := state[own]; !ok {
+			t.Errorf("%s lost its own %s: %v", name, own, state)
+		}
+		for member := range want {
+			if diff := cmp.Diff(want[member], state[member]); diff != "" {
+				t.Errorf("%s.%s: %s", name, member, diff)
+			}
+		}
+	}
+	if len(h.made) != 3 || h.made[strings.ToLower(group+"/providers/A.B/c/x0")]["resourceId"] != nil {
+		t.Errorf("the host's own state was changed: %v", h.made)
 	}
 }
 

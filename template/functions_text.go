@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -133,8 +134,8 @@ func concatArrays(b *budget, args []any) (any, error) {
 	return all, nil
 }
 
-// format replaces {0}, {1:000} and so on; of .NET's number formats it knows
-// those made of zeros, D and X.
+// format replaces {0}, {1,-5}, {2:000} and so on; of .NET's number formats it
+// knows those made of zeros, D and X.
 func format(b *budget, args []any) (any, error) {
 	pattern, err := wantText(args[0])
 	if err != nil {
@@ -160,6 +161,7 @@ func format(b *budget, args []any) (any, error) {
 			return nil, errors.New("a '{' in the pattern has no '}'")
 		}
 		index, how, _ := strings.Cut(pattern[i+1:i+end], ":")
+		index, width, aligned := strings.Cut(index, ",")
 		n, err := strconv.Atoi(strings.TrimSpace(index))
 		if err != nil || n < 0 || n+1 >= len(args) {
 			return nil, fmt.Errorf("the pattern asks for the argument {%s}; there are %d", cut(index), len(args)-1)
@@ -168,6 +170,11 @@ func format(b *budget, args []any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if aligned {
+			if text, err = b.align(text, width); err != nil {
+				return nil, err
+			}
+		}
 		if err := b.allot(2 * len(text)); err != nil {
 			return nil, err
 		}
@@ -175,6 +182,33 @@ func format(b *budget, args []any) (any, error) {
 		i += end
 	}
 	return out.String(), nil
+}
+
+// mostAligned bounds the width to which format aligns, as in .NET.
+const mostAligned = 999_999
+
+// align fills text with blanks to a width: in front, or behind it when the width
+// is negative. Characters count as .NET counts them, in UTF-16.
+func (b *budget) align(text, width string) (string, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(width))
+	if err != nil || max(n, -n) > mostAligned {
+		return "", fmt.Errorf("the pattern aligns to '%s'; a whole number between -%d and %d is expected", cut(width), mostAligned, mostAligned)
+	}
+	missing := max(n, -n)
+	for _, r := range text {
+		missing -= utf16.RuneLen(r)
+	}
+	if missing <= 0 {
+		return text, nil
+	}
+	if err := b.allot(missing); err != nil {
+		return "", err
+	}
+	blanks := strings.Repeat(" ", missing)
+	if n < 0 {
+		return text + blanks, nil
+	}
+	return blanks + text, nil
 }
 
 // mostDigits bounds the width of a formatted number.

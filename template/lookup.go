@@ -1,6 +1,7 @@
 package template
 
 import (
+	"maps"
 	"strings"
 )
 
@@ -108,11 +109,69 @@ func reference(s *scope, c *call) (any, error) {
 		return nil, err
 	}
 	o, ok := r.(map[string]any)
-	if full || !ok {
+	switch {
+	case !ok:
 		return r, nil
+	case full:
+		return s.full(o, s.run.find(name), name, version)
 	}
 	properties, _ := member(o, "properties")
 	return properties, nil
+}
+
+// full returns the state of a resource with what Azure adds to it: where it is
+// and how it was referred to. i is nil for a resource that is not in the
+// template; then id is its own.
+func (s *scope) full(state map[string]any, i *instance, id, version string) (any, error) {
+	operation := "Read"
+	if i != nil {
+		id = i.id
+		if version == "" {
+			version = i.version
+		}
+		if !i.existing {
+			operation = "Create"
+		}
+	}
+	const added = 10
+	if err := s.budget.object(len(state) + added); err != nil {
+		return nil, err
+	}
+	all := make(map[string]any, len(state)+added)
+	maps.Copy(all, state)
+	subscription, group, relative := splitID(id)
+	if subscription != "" {
+		all["subscriptionId"] = subscription
+	}
+	if group != "" {
+		all["resourceGroupName"] = group
+	}
+	if version != "" {
+		all["apiVersion"], all["referenceApiVersion"] = version, version
+	}
+	all["resourceId"] = relative
+	all["condition"], all["isConditionTrue"] = true, true // others cannot be referred to
+	all["isTemplateResource"], all["isAction"] = i != nil && !i.existing, false
+	all["provisioningOperation"] = operation
+	return all, nil
+}
+
+// splitID returns what an id says of where a resource is, and what comes behind:
+// its types and names, or the id itself where there are none.
+func splitID(id string) (subscription, group, relative string) {
+	segments := strings.Split(id, "/")
+	if len(segments) > 2 && strings.EqualFold(segments[1], "subscriptions") {
+		subscription = segments[2]
+	}
+	if len(segments) > 4 && strings.EqualFold(segments[3], "resourceGroups") {
+		group = segments[4]
+	}
+	for i, segment := range segments {
+		if strings.EqualFold(segment, "providers") && i%2 == 1 {
+			return subscription, group, strings.Join(segments[i+1:], "/")
+		}
+	}
+	return subscription, group, id
 }
 
 // references returns what reference does for each resource of a copy loop.
@@ -141,8 +200,12 @@ func references(s *scope, c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o, ok := state.(map[string]any); ok && len(args) == 1 {
-			state, _ = member(o, "properties")
+		if o, ok := state.(map[string]any); ok {
+			if len(args) == 1 {
+				state, _ = member(o, "properties")
+			} else if state, err = s.full(o, i, i.id, ""); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, state)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,14 +89,14 @@ func (c *Client) HandshakeEventGrid(ctx context.Context, h Handshake) (Result, e
 
 // HandshakeCloudEvents asks for consent as the CloudEvents webhook
 // specification says: OPTIONS with the server's origin, which the endpoint
-// must allow. A status alone is never consent. Times and errors are those of
+// must allow with 200 or 204. A status alone is never consent. Times and errors are those of
 // [Client.HandshakeEventGrid].
 func (c *Client) HandshakeCloudEvents(ctx context.Context, h Handshake) (Result, error) {
 	header := http.Header{"WebHook-Request-Origin": {c.opts.Origin}}
 	if h.CallbackURL != "" {
 		header["WebHook-Request-Callback"] = []string{h.CallbackURL}
 	}
-	a, err := c.ask(ctx, question{method: http.MethodOptions, url: h.URL, token: h.Token, header: header})
+	a, err := c.ask(ctx, question{method: http.MethodOptions, url: h.URL, token: h.Token, header: header, also: http.StatusNoContent})
 	if err != nil {
 		return 0, err
 	}
@@ -109,6 +110,9 @@ func (c *Client) HandshakeCloudEvents(ctx context.Context, h Handshake) (Result,
 	}
 	if said {
 		return 0, refused(http.MethodOptions, h.URL, a.status, "the endpoint allows another origin than "+c.opts.Origin)
+	}
+	if a.status != http.StatusOK {
+		return 0, refused(http.MethodOptions, h.URL, a.status, statusReason(a.status)+" without the header WebHook-Allowed-Origin")
 	}
 	return AwaitingManual, nil
 }
@@ -126,10 +130,11 @@ type question struct {
 	header      http.Header
 	body        []byte // nil for none
 	token       TokenSource
+	also        int // a status that is as good as 200; 0 for none
 }
 
 // ask sends a handshake request, again after a pause when nobody answers, and
-// returns the first answer. Any status but 200 is an error.
+// returns the first answer. Any status but 200 and the one that q names is an error.
 func (c *Client) ask(ctx context.Context, q question) (answer, error) {
 	u, bad := c.parse(q.url)
 	if bad != nil {
@@ -158,14 +163,18 @@ func (c *Client) ask(ctx context.Context, q question) (answer, error) {
 			return answer{}, f.error(q.method, redact(u))
 		}
 	}
-	if a.status != http.StatusOK {
+	if a.status != http.StatusOK && a.status != q.also {
+		needed := "200"
+		if q.also != 0 {
+			needed += " or " + strconv.Itoa(q.also)
+		}
 		o, _ := destination.FromStatus(a.status)
 		if o == destination.Delivered { // a success elsewhere, but not here
 			o = destination.GenericError
 		}
 		return answer{}, &Error{
 			Method: q.method, URL: redact(u), Outcome: o, Status: a.status,
-			Reason: statusReason(a.status) + "; the handshake needs 200",
+			Reason: statusReason(a.status) + "; the handshake needs " + needed,
 		}
 	}
 	return a, nil

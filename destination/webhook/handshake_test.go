@@ -155,7 +155,7 @@ func TestHandshakeCloudEvents(t *testing.T) {
 		{name: "empty header", status: 200, allowed: []string{""}, want: AwaitingManual},
 		{name: "other origin", status: 200, allowed: []string{"eventgrid.azure.net.evil.example"}, outcome: destination.GenericError},
 		{name: "list", status: 200, allowed: []string{"eventgrid.azure.net, b"}, outcome: destination.GenericError},
-		{name: "no content", status: 204, allowed: []string{"*"}, outcome: destination.GenericError},
+		{name: "no content", status: 204, allowed: []string{"*"}, want: Granted},
 		{name: "accepted", status: 202, allowed: []string{"*"}, outcome: destination.GenericError},
 		{name: "redirect", status: 307, allowed: []string{"*"}, outcome: destination.GenericError},
 		{name: "not found", status: 404, allowed: []string{"*"}, outcome: destination.NotFound},
