@@ -176,19 +176,19 @@ func TestErrorsNameTheResourceAndTheLine(t *testing.T) {
 
 func TestFunctions(t *testing.T) {
 	for expr, want := range map[string]any{
-		"[concat('a', 1, true)]":                     "a1True",
-		"[concat(createArray(1), createArray('x'))]": []any{int64(1), "x"},
-		"[format('{0:000}/{1}{{}}', 7, 'x')]":        "007/x{}",
+		"[concat('a', 1, true)]":                                    "a1True",
+		"[concat(createArray(1), createArray('x'))]":                []any{int64(1), "x"},
+		"[format('{0:000}/{1}{{}}', 7, 'x')]":                       "007/x{}",
 		"[format('{0,6}|{0,-6:000}|{1, 3}|{1,-3}|{1,1}', 7, 'ä😀')]": "     7|007   |ä😀|ä😀|ä😀",
-		"[format('{1,5}|{1,-5}|{0,4:X2}', 10, 'ab')]": "   ab|ab   |  0A",
-		"[toLower('ÄB')]":                            "äb",
-		"[split('a;b,c', createArray(';', ','))]":    []any{"a", "b", "c"},
-		"[substring('abcdef', 2, 3)]":                "cde",
-		"[padLeft(7, 3, '0')]":                       "007",
-		"[if(equals(1, 1), 'yes', nope())]":          "yes",
-		"[and(true(), false(), nope())]":             false,
-		"[or(false(), true)]":                        true,
-		"[coalesce(null(), null, 'x')]":              "x",
+		"[format('{1,5}|{1,-5}|{0,4:X2}', 10, 'ab')]":               "   ab|ab   |  0A",
+		"[toLower('ÄB')]":                                           "äb",
+		"[split('a;b,c', createArray(';', ','))]":                   []any{"a", "b", "c"},
+		"[substring('abcdef', 2, 3)]":                               "cde",
+		"[padLeft(7, 3, '0')]":                                      "007",
+		"[if(equals(1, 1), 'yes', nope())]":                         "yes",
+		"[and(true(), false(), nope())]":                            false,
+		"[or(false(), true)]":                                       true,
+		"[coalesce(null(), null, 'x')]":                             "x",
 		"[union(createObject('a', createObject('b', 1)), createObject('A', createObject('c', 2)))]":   map[string]any{"a": map[string]any{"b": int64(1), "c": int64(2)}},
 		"[intersection(createArray(1, 2, 3), createArray(3, 2))]":                                     []any{int64(2), int64(3)},
 		"[map(range(0, 3), lambda('i', mul(lambdaVariables('i'), 2)))]":                               []any{int64(0), int64(2), int64(4)},
@@ -229,7 +229,7 @@ func TestReferenceFull(t *testing.T) {
 	group := "/subscriptions/s1/resourceGroups/rg1"
 	h := &fakeHost{made: map[string]map[string]any{
 		strings.ToLower("/subscriptions/s2/resourceGroups/rg2/providers/A.B/c/there/d/e"): {"kind": "old", "properties": map[string]any{"n": int64(1)}},
-		strings.ToLower("/subscriptions/s2/resourceGroups/rg2"):                            {"location": "here"},
+		strings.ToLower("/subscriptions/s2/resourceGroups/rg2"):                           {"location": "here"},
 	}}
 	got, err := deploy(t, h, `{"resources": [
 	  {"type": "A.B/c", "apiVersion": "7", "name": "[concat('x', copyIndex())]", "location": "west", "copy": {"name": "all", "count": 1}}],
