@@ -217,10 +217,14 @@ func TestDeadLettersInAzurite(t *testing.T) {
 	storage := must(azblob.NewClientFromConnectionString(connection, &azblob.ClientOptions{ClientOptions: policy.ClientOptions{Transport: &http.Client{Transport: transport}}}))(t)
 	must(storage.CreateContainer(t.Context(), "letters", nil))(t)
 
-	const account = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/bound"
-	s := serve(t, "--retry-schedule", "100ms", "--dead-letter-delay", "500ms", "--bind", account+"="+connection)
+	s := serve(t, "--retry-schedule", "100ms", "--dead-letter-delay", "500ms")
 	hook := receive(t)
 	d := shop(t, s)
+	// Whoever names an account has to be allowed to write to it, so it is one of theirs.
+	account := d.account("bound")
+	s.stop(t)
+	s.args = append(s.args, "--bind", account+"="+connection)
+	s.start(t)
 	topic := d.openTopic(t, "orders", gridInput)
 	hook.answer("/failing", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
 	d.subscribeAt(t, topic.id, "failing", deadLettered(webhook(hook.URL+"/failing"), account, "letters", 2))

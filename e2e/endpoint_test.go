@@ -80,7 +80,7 @@ func TestRefusedHandshakes(t *testing.T) {
 		"accepted":  status(http.StatusAccepted),
 		"notfound":  status(http.StatusNotFound),
 		"forbidden": status(http.StatusForbidden),
-		"nobody":    status(http.StatusNoContent),
+		"partial":   status(http.StatusPartialContent),
 		"foreign":   func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("WebHook-Allowed-Origin", "example.com") },
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("WebHook-Allowed-Origin", "*")
