@@ -31,10 +31,13 @@ func heap() int64 {
 // whether or not they wait for the same events; and one that answers, with a
 // backlog of its own, does not wait for them.
 func TestHangingEndpointsDoNotMultiplyMemory(t *testing.T) {
+	lanes := 100
+	if testing.Short() {
+		lanes = 25 // the race detector takes a hundred times as long
+	}
 	const (
-		lanes = 100
-		size  = 64 << 10
-		most  = 40 << 20
+		size = 64 << 10
+		most = 40 << 20
 	)
 	small := func(o *Options) { o.Memory, o.BacklogMemory, o.BatchMemory = 8<<20, 8<<20, 8<<20 }
 	timeout := hang(30*time.Second, destination.Verdict{Outcome: destination.TimedOut})
