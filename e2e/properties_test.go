@@ -46,7 +46,7 @@ func TestDeliveryProperties(t *testing.T) {
 	topic := d.openTopic(t, "orders", gridInput)
 	properties := []armeventgrid.DeliveryAttributeMappingClassification{
 		staticProperty("X-Tenant", "shop 42", false), staticProperty("X-Key", "pr0perty-s3cret", true), staticProperty("Authorization", "Basic authorizati0n-s3cret", true),
-		dynamicProperty("X-System", "data.system"), dynamicProperty("X-Total", "data.total"), dynamicProperty("X-Subject", "subject"), dynamicProperty("X-Object", "data.object"),
+		dynamicProperty("X-System", "data.system"), dynamicProperty("X-Total", "$.data.total"), dynamicProperty("X-Subject", "subject"), dynamicProperty("X-Object", "data.object"),
 	}
 	for path, schema := range map[string]armeventgrid.EventDeliverySchema{"/grid": asGrid, "/cloud": asCloud} {
 		es := batched(webhookAs(hook.URL+path+"?code=ur1-s3cret", schema), 10)
