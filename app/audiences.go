@@ -1,20 +1,16 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/intertie/intertie/access"
 	"github.com/intertie/intertie/eventgrid"
-	"github.com/intertie/intertie/resource"
 	"github.com/intertie/intertie/signin/oidc"
-	"github.com/intertie/intertie/store"
 )
 
 func (o Options) validateAudiences() error {
@@ -68,23 +64,4 @@ func (o Options) ownAudience(h *hosts) func(string) bool {
 		}
 		return h.names[strings.ToLower(u.Hostname())] && h.ports[u.Port()]
 	}
-}
-
-// claimAudiences registers the applications that stored event subscriptions and
-// channels name, where nobody has done so. There is nothing to do from then on.
-func claimAudiences(ctx context.Context, st *store.Store, now time.Time) error {
-	for ids := range slices.Chunk(eventgrid.UnclaimedAudiences(st), namesAtOnce) {
-		err := st.Commit(ctx, func(tx resource.Tx) error {
-			for _, id := range ids {
-				if err := eventgrid.ClaimAudience(tx, id, now); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("register the applications of webhooks: %w", err)
-		}
-	}
-	return nil
 }

@@ -63,8 +63,8 @@ func client(t *testing.T, dir string) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// openStores returns that many nodes on one engine.
-func openStores(t *testing.T, n int) []*store.Store {
+// openEngine returns an engine on a new folder.
+func openEngine(t testing.TB) *local.Engine {
 	t.Helper()
 	e, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -75,18 +75,31 @@ func openStores(t *testing.T, n int) []*store.Store {
 			t.Error(err)
 		}
 	})
+	return e
+}
+
+// openStore returns a node on an engine.
+func openStore(t testing.TB, e *local.Engine) *store.Store {
+	t.Helper()
 	sealer, err := store.NewSealer(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
+	s, err := store.Open(t.Context(), store.Options{Engine: e, Sealer: sealer, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// openStores returns that many nodes on one engine.
+func openStores(t *testing.T, n int) []*store.Store {
+	t.Helper()
+	e := openEngine(t)
 	var out []*store.Store
 	for range n {
-		s, err := store.Open(t.Context(), store.Options{Engine: e, Sealer: sealer, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Close)
-		out = append(out, s)
+		out = append(out, openStore(t, e))
 	}
 	return out
 }

@@ -220,21 +220,21 @@ func (p *projection) domainOf(topic resource.ID) []*publish.DomainTopics {
 }
 
 func (p *projection) topicsOf(domain resource.UID) *publish.DomainTopics {
-	topics := p.domains[domain]
-	if topics == nil {
-		topics = &publish.DomainTopics{}
-		p.domains[domain] = topics
-	}
-	return topics
+	return entry(p.domains, domain)
 }
 
 func (p *projection) channelsOf(namespace resource.UID) *publish.Channels {
-	channels := p.channels[namespace]
-	if channels == nil {
-		channels = &publish.Channels{}
-		p.channels[namespace] = channels
+	return entry(p.channels, namespace)
+}
+
+// entry returns what is in m under a key, making it where there is nothing.
+func entry[K comparable, V any](m map[K]*V, key K) *V {
+	v := m[key]
+	if v == nil {
+		v = new(V)
+		m[key] = v
 	}
-	return channels
+	return v
 }
 
 // raises returns what a system topic shows of this server's own doings: the

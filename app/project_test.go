@@ -14,7 +14,6 @@ import (
 	"github.com/intertie/intertie/activity"
 	"github.com/intertie/intertie/deliver"
 	"github.com/intertie/intertie/destination/webhook"
-	"github.com/intertie/intertie/engine/local"
 	"github.com/intertie/intertie/eventgrid"
 	"github.com/intertie/intertie/eventlog"
 	"github.com/intertie/intertie/publish"
@@ -52,24 +51,8 @@ type plane struct {
 
 func newPlane(t testing.TB) *plane {
 	t.Helper()
-	e, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	sealer, err := store.NewSealer(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), store.Options{Engine: e, Sealer: sealer, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
+	e := openEngine(t)
+	st := openStore(t, e)
 	ledger := &eventlog.Ledger{}
 	events, err := eventlog.Open(e, eventlog.Options{Ledger: ledger})
 	if err != nil {

@@ -165,10 +165,7 @@ func (a *App) openDurable(ctx context.Context, p *parts) error {
 	if written+removed > 0 {
 		a.logger.Info("gallery of partners follows its file", "file", a.opts.Gallery, "written", written, "removed", removed)
 	}
-	if err := removeImpostors(ctx, p.store, a.logger); err != nil {
-		return err
-	}
-	if err := bindNames(ctx, p.store, a.clock.Now().UTC()); err != nil {
+	if err := upgrade(ctx, p.store, a.clock.Now().UTC(), a.logger); err != nil {
 		return err
 	}
 	if a.opts.WebhookTokens.URL == "" {

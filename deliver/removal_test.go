@@ -186,7 +186,7 @@ func TestADeletedSubscriptionIsNotRetried(t *testing.T) {
 // under a name that nothing has any more.
 func TestEndsAfterADeletionAreCounted(t *testing.T) {
 	store := new(blobs)
-	store.refuse = func() error { time.Sleep(3 * time.Second); return nil }
+	store.refuse = func() error { <-time.After(3 * time.Second); return nil }
 	inBubble(t, func(*rig) []*Subscription {
 		dead := sub(t, 1, always(destination.Verdict{Outcome: destination.BadRequest, Status: 400}))
 		dead.DeadLetter = &DeadLetter{Store: store, Container: "c"}

@@ -9,7 +9,7 @@
 //
 // The disk is a file system in memory (disk_test.go), mounted through FUSE, which
 // knows what was synced. It takes Linux, /dev/fuse, and the right to mount or
-// fusermount3; where there is no /dev/fuse, its tests are skipped.
+// fusermount3; its tests are skipped without, and fail in CI.
 //
 //	go test ./faults                                      what CI does, some two minutes
 //	go test ./faults -faults.rounds 100 -faults.seed 7    more, elsewhere

@@ -18,21 +18,20 @@ import (
 func mount(t *testing.T, d *disk) (dir string, unmount func()) {
 	t.Helper()
 	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
-	if err != nil || runtime.GOOS != "linux" {
-		t.Skipf("this machine has no FUSE, which takes Linux and /dev/fuse: %v", err)
+	if err == nil {
+		err = device.Close()
 	}
-	device.Close()
+	if err != nil || runtime.GOOS != "linux" {
+		lacking(t, "FUSE, which takes Linux and /dev/fuse", err)
+	}
 	dir = t.TempDir()
 	none := time.Duration(0) // the kernel remembers nothing, so that we see every operation
 	server, err := fusefs.Mount(dir, &inode{disk: d, node: d.root}, &fusefs.Options{
 		EntryTimeout: &none, AttrTimeout: &none, NegativeTimeout: &none,
 		MountOptions: fuse.MountOptions{DirectMount: true, FsName: "intertie-test", Name: "intertie-test"},
 	})
-	switch {
-	case err != nil && os.Getenv("INTERTIE_REQUIRE_EXTERNAL") == "1":
-		t.Fatalf("mount a disk: %v", err)
-	case err != nil:
-		t.Skipf("this test mounts a disk, which takes the right to mount, or fusermount3: %v", err)
+	if err != nil {
+		lacking(t, "the right to mount a disk, or fusermount3", err)
 	}
 	unmount = sync.OnceFunc(func() {
 		d.disarm()
@@ -42,6 +41,15 @@ func mount(t *testing.T, d *disk) (dir string, unmount func()) {
 	})
 	t.Cleanup(unmount)
 	return dir, unmount
+}
+
+// lacking skips a test for want of something, or fails it where all must be there.
+func lacking(t *testing.T, what string, err error) {
+	t.Helper()
+	if os.Getenv("INTERTIE_REQUIRE_EXTERNAL") == "1" {
+		t.Fatalf("this machine lacks %s: %v", what, err)
+	}
+	t.Skipf("this machine lacks %s: %v", what, err)
 }
 
 // moveTo gives a server that does not run another disk.

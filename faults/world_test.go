@@ -325,26 +325,3 @@ func (w *world) undead(t *testing.T, ids []string) []string {
 	}
 	return out
 }
-
-// cameTrue looks at cond until it is true or time is up.
-func cameTrue(ctx context.Context, within time.Duration, cond func() bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	for !cond() {
-		if ctx.Err() != nil {
-			return cond()
-		}
-		after(ctx, 20*time.Millisecond)
-	}
-	return true
-}
-
-// after waits for a moment under load; it is no way to wait for a condition.
-func after(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

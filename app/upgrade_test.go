@@ -55,7 +55,7 @@ func TestImpostorsGoAtTheStart(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := removeImpostors(t.Context(), st, slog.New(slog.DiscardHandler)); err != nil {
+		if err := upgrade(t.Context(), st, time.Now(), slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, keysOf(st)); diff != "" {
@@ -85,7 +85,7 @@ func TestNamesAreBoundAtTheStart(t *testing.T) {
 		t.Errorf("%d records are to be bound, want 3", n)
 	}
 	for range 2 {
-		if err := bindNames(t.Context(), st, now); err != nil {
+		if err := upgrade(t.Context(), st, now, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(eventgrid.UnboundNames(st)); n != 0 {
