@@ -84,7 +84,7 @@ type memoryPlace struct {
 
 func (p *memoryPlace) Open(ctx context.Context) (engine.Engine, error) {
 	return opened(local.Open(ctx, local.Options{
-		Dir: dataDir, FS: p.fs, Now: p.Now, MemTable: smallTables, MeasureEvery: time.Millisecond,
+		Dir: dataDir, FS: memFS{p.fs}, Now: p.Now, MemTable: smallTables, MeasureEvery: time.Millisecond,
 	}))
 }
 

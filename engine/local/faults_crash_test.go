@@ -82,7 +82,7 @@ func (c *crashes) look(r remains) {
 		return
 	}
 	c.looked.Add(1)
-	e, err := openFault(r.fs)
+	e, err := openFault(memFS{r.fs})
 	if loss, ok := errors.AsType[*engine.LossError](err); ok && !r.exact && len(loss.Findings) > 0 {
 		c.refused.Add(1)
 		c.t.Logf("%s: refused: %v", r.when, err)
@@ -115,7 +115,7 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 	c := newCrashes(t, fs, l, seed)
 	defer c.end()
 	for range 2 {
-		e, err := openFault(errorfs.Wrap(fs, c))
+		e, err := openFault(errorfs.Wrap(memFS{fs}, c))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestPowerCutWhileRecovering(t *testing.T) {
 			fs, l := brokenOff(t, seed, 80, largeBodies, vfs.CrashCloneCfg{})
 			c := newCrashes(t, fs, l, seed)
 			defer c.end()
-			e, err := openFault(errorfs.Wrap(fs, c))
+			e, err := openFault(errorfs.Wrap(memFS{fs}, c))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func atWork(t *testing.T, seed uint64, steps, largest int) (*vfs.MemFS, *workloa
 	t.Helper()
 	fs, l, rng := newMemory(t), newLedger(largest), rand.New(rand.NewPCG(seed, 2))
 	for life := range 2 {
-		e, err := openFault(fs)
+		e, err := openFault(memFS{fs})
 		if err != nil {
 			t.Fatal(err)
 		}

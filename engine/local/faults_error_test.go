@@ -122,7 +122,7 @@ func TestErrorAtEveryOperationOfAnOpening(t *testing.T) {
 				return func(n int64) bool {
 					fs, o := copyOf(base), &once{err: errs[n%int64(len(errs))]}
 					o.at.Store(n)
-					e, err := openFault(errorfs.Wrap(fs, o))
+					e, err := openFault(errorfs.Wrap(memFS{fs}, o))
 					over := o.did() == ""
 					when := fmt.Sprintf("operation %d of the opening (%s): %v", n, o.did(), o.err)
 					if loss, ok := errors.AsType[*engine.LossError](err); ok {
@@ -166,7 +166,7 @@ func TestErrorAtEveryOperation(t *testing.T) {
 func errorWhileRunning(t *testing.T, base *vfs.MemFS, known *ledger, seed uint64, n int64) bool {
 	t.Helper()
 	fs, o := copyOf(base), &once{err: errs[n%int64(len(errs))]}
-	e, err := openFault(errorfs.Wrap(fs, o))
+	e, err := openFault(errorfs.Wrap(memFS{fs}, o))
 	if err != nil {
 		t.Fatal(err)
 	}

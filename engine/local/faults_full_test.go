@@ -84,7 +84,7 @@ func fillTheDisk(t *testing.T, n, ballast int64) {
 	usage(1 << 30)
 	d := &fullDisk{ballast: ballast}
 	e, err := local.Open(context.Background(), local.Options{
-		Dir: dataDir, FS: errorfs.Wrap(fs, d), MemTable: 32 << 10, MeasureEvery: time.Millisecond,
+		Dir: dataDir, FS: errorfs.Wrap(memFS{fs}, d), MemTable: 32 << 10, MeasureEvery: time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func TestDamageToALongLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fs := newMemory(t)
 			open := func(fs *vfs.MemFS) (*local.Engine, error) {
-				return local.Open(context.Background(), local.Options{Dir: dataDir, FS: fs})
+				return local.Open(context.Background(), local.Options{Dir: dataDir, FS: memFS{fs}})
 			}
 			var left *vfs.MemFS
 			for life := range lives {

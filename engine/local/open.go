@@ -157,15 +157,15 @@ func (e *Engine) pebbleOptions(readOnly bool) *pebble.Options {
 		MaxOpenFiles:                512,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
-				if e.opened.Load() && errors.Is(err, syscall.ENOSPC) {
-					// It ends by itself. Pebble tries again at once, which must not take a
-					// whole processor until then.
-					time.Sleep(fullPause)
-					return
+				// A full disk ends by itself. While the database is being opened, though,
+				// Pebble would wait for ever for what it writes in the background, and not
+				// say so.
+				if !e.opened.Load() || !errors.Is(err, syscall.ENOSPC) {
+					e.fail(fmt.Errorf("in the background of the database: %w", err))
 				}
-				// While the database is being opened, Pebble would wait for ever for what it
-				// writes in the background, and not say so.
-				e.fail(fmt.Errorf("in the background of the database: %w", err))
+				// Pebble tries again at once, which must not take a whole processor until
+				// there is room, or the process ends.
+				time.Sleep(fullPause)
 			},
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				if !e.opened.Load() {
