@@ -64,18 +64,28 @@ func (c *certificates) load() error {
 	return c.writeTrust(&cert, files.CAFile)
 }
 
-// writeTrust keeps the file current that clients are pointed to.
+// writeTrust keeps the file current that clients are pointed to. Our own authority is
+// none of the system's, whoever says so.
 func (c *certificates) writeTrust(cert *tls.Certificate, caFile string) error {
-	extra := chainOf(cert)
-	if c.ownCert == "" {
-		var err error
-		if extra, err = os.ReadFile(caFile); err != nil {
+	path := ""
+	switch {
+	case c.ownCert == "":
+		ca, err := os.ReadFile(caFile)
+		if err != nil {
 			return fmt.Errorf("read the authority: %w", err)
 		}
-	}
-	path, err := writeTrust(c.dir, cert, extra, c.clock.Now())
-	if err != nil {
-		return err
+		if path, err = writeTrust(c.dir, ca); err != nil {
+			return err
+		}
+	case believed(c.dir, cert, c.clock.Now()):
+		if err := removeTrust(c.dir); err != nil {
+			return err
+		}
+	default:
+		var err error
+		if path, err = writeTrust(c.dir, chainOf(cert)); err != nil {
+			return err
+		}
 	}
 	c.trust.Store(&path)
 	return nil

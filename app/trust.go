@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/intertie/intertie/atomicfile"
+	"github.com/intertie/intertie/pki"
 )
 
 // trustName is the file that clients are pointed to: the roots of the system and
@@ -31,18 +32,11 @@ var systemBundles = []string{
 	"/etc/ssl/cert.pem",                                 // macOS, BSD
 }
 
-// writeTrust makes the file in dir that lets clients believe cert, and returns its
-// path; "" when the roots of the system do already, and then there is no file. extra is
-// the PEM of what has to be believed beside those.
-func writeTrust(dir string, cert *tls.Certificate, extra []byte, now time.Time) (string, error) {
+// writeTrust makes the file in dir that lets clients believe what extra, as PEM, stands
+// for, and returns its path.
+func writeTrust(dir string, extra []byte) (string, error) {
 	path := filepath.Join(dir, trustName)
-	if believed(cert, now) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("remove what clients need not trust any more: %w", err)
-		}
-		return "", nil
-	}
-	text := append(systemRoots(path), extra...)
+	text := append(systemRoots(dir), extra...)
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return path, nil
 	}
@@ -52,9 +46,22 @@ func writeTrust(dir string, cert *tls.Certificate, extra []byte, now time.Time) 
 	return path, nil
 }
 
-// believed reports whether the roots of the system are enough for a certificate.
-func believed(cert *tls.Certificate, now time.Time) bool {
+// removeTrust removes the file, where clients need none.
+func removeTrust(dir string) error {
+	if err := os.Remove(filepath.Join(dir, trustName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what clients need not trust any more: %w", err)
+	}
+	return nil
+}
+
+// believed reports whether the roots of the system are enough for a certificate of a
+// server with its data in dir.
+func believed(dir string, cert *tls.Certificate, now time.Time) bool {
 	roots, err := x509.SystemCertPool()
+	if isOurs(dir, os.Getenv(envRoots)) {
+		roots, err = x509.NewCertPool(), nil // those of the system are others
+		roots.AppendCertsFromPEM(systemRoots(dir))
+	}
 	if err != nil {
 		return false
 	}
@@ -72,11 +79,30 @@ func believed(cert *tls.Certificate, now time.Time) bool {
 	return err == nil
 }
 
+// envRoots names another file with the roots of the system.
+const envRoots = "SSL_CERT_FILE"
+
+// isOurs reports whether a file is one in dir that we tell clients to trust: a shell
+// that has sourced admin.env, and starts the server, says that it has the system's
+// roots.
+func isOurs(dir, path string) bool {
+	base := filepath.Base(path)
+	if base != trustName && base != pki.CAFile {
+		return false
+	}
+	folder, err := os.Stat(filepath.Dir(path)) //nolint:gosec // as in systemRoots
+	if err != nil {
+		return false
+	}
+	own, err := os.Stat(dir)
+	return err == nil && os.SameFile(folder, own)
+}
+
 // systemRoots returns the roots of the system as PEM, or nothing where they are in no
-// file. own is no such file, though a shell that has sourced admin.env says so.
-func systemRoots(own string) []byte {
-	for _, path := range append([]string{os.Getenv("SSL_CERT_FILE")}, systemBundles...) {
-		if path == "" || filepath.Base(path) == filepath.Base(own) {
+// file.
+func systemRoots(dir string) []byte {
+	for _, path := range append([]string{os.Getenv(envRoots)}, systemBundles...) {
+		if path == "" || isOurs(dir, path) {
 			continue
 		}
 		if text, err := os.ReadFile(path); err == nil { //nolint:gosec // where the system, or who runs this, keeps its roots

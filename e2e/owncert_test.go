@@ -74,6 +74,19 @@ func TestOwnCertificate(t *testing.T) {
 	reaches()
 	s.stop(t)
 
+	// A shell that has sourced admin.env and starts the server again.
+	again := func() {
+		t.Helper()
+		s.env = []string{"SSL_CERT_FILE=" + trust, "REQUESTS_CA_BUNDLE=" + trust}
+		s.start(t)
+		if after, err := os.ReadFile(vars()["SSL_CERT_FILE"]); err != nil || !bytes.Equal(after, text) {
+			t.Errorf("clients are told to trust %d bytes instead of %d: %v", len(after), len(text), err)
+		}
+		reaches()
+		s.stop(t)
+	}
+	again()
+
 	// The same server where the system knows the authority.
 	t.Run("of a known authority", func(t *testing.T) {
 		s.env = []string{"SSL_CERT_FILE=" + corp.CAFile}
@@ -89,4 +102,12 @@ func TestOwnCertificate(t *testing.T) {
 	s.env, s.args, s.http = nil, nil, nil
 	s.start(t)
 	reaches()
+	if trust = vars()["SSL_CERT_FILE"]; trust == "" {
+		t.Fatal("clients are told to trust nothing")
+	}
+	if text, err = os.ReadFile(trust); err != nil {
+		t.Fatal(err)
+	}
+	s.stop(t)
+	again()
 }
